@@ -33,13 +33,14 @@ from rules.planning.prepared import Prepared, Request
 from rules.planning.selection import choose
 from rules.planning.shared_results import ask_shared_cache, with_fetches_counted
 from rules.running.build_records import new_build_id, record_build, recorded
-from rules.running.engine_upgrade import engine_proves_same, run_again
+from rules.running.engine_upgrade import engine_proves_same
 from rules.running.evidence import Evidence
 from rules.running.execution import Execution
 from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
 from rules.running.results import AuditReport, BuildReport, Observer
+from rules.running.run_again import run_again
 from rules.storage.collection_due import collect_when_due
 from rules.storage.download_limit import trim_downloads
 from rules.storage.git_tracking import warn_of_tracked

@@ -7,7 +7,7 @@ must give the very table that was kept. Volatile rules are not skipped, so there
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,19 +39,41 @@ class Auditor:
         """
         lasting = [name for name in skipped if not self.rules[name].node.volatile]
         expected = {name: skipped[name] for name in sample(lasting, share, self.runner.evidence.build)}
-        with ThreadPoolExecutor(max_workers=self.runner.profile.workers) as pool:
-            found = pool.map(lambda name: self._recheck(name, expected[name], artifacts), expected)
-            wrong = {name: one for name, one in zip(expected, found, strict=True) if one is not None}
-        hints = {name: hint for name, (_, hint) in wrong.items() if hint is not None}
-        return AuditReport(tuple(expected), {name: clause for name, (clause, _) in wrong.items()}, hints)
+        return audited(
+            list(expected), lambda name: self._recheck(name, expected[name], artifacts), self.runner.profile.workers
+        )
 
-    def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> tuple[str, str | None] | None:
-        """Return the difference of a product or check in a clause, if there is one, and a hint of its own."""
+    def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> Finding:
         try:
             found = rerun(self.runner, self.rules[name], self.sources, artifacts, artifact)
         except UserError as error:
-            return f"it cannot be run again: {error.message}", None
-        return (f"run again it has {found.difference}", found.hint) if found.difference is not None else None
+            return Finding(f"it cannot be run again: {error.message}")
+        return (
+            Finding(f"run again it has {found.difference}", found.hint) if found.difference is not None else Finding()
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one product or check that ran again. difference: a clause, None if it is the same."""
+
+    difference: str | None = None
+    hint: str | None = None
+    """What to do about it, where another build would not mend it."""
+    is_tied: bool = False
+    """Whether it cannot be compared, because rows tie between which an engine may choose."""
+
+
+def audited(names: Sequence[str], check: Callable[[str], Finding], workers: int) -> AuditReport:
+    """Check products and checks, several at once; return what differs."""
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        found = dict(zip(names, pool.map(check, names), strict=True))
+    return AuditReport(
+        tuple(name for name, one in found.items() if not one.is_tied),
+        {name: one.difference for name, one in found.items() if one.difference is not None},
+        {name: one.hint for name, one in found.items() if one.hint is not None},
+        tied=tuple(name for name, one in found.items() if one.is_tied),
+    )
 
 
 def sample(names: Iterable[str], fraction: float, seed: str) -> list[str]:

@@ -6,9 +6,7 @@ one of the two is wrong, or the list in `compiler.spark.expressions`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +20,8 @@ from rules.config.profiles import Place
 from rules.engine.protocol import EngineError
 from rules.engine.spark.identity import version
 from rules.errors import FAILED, UserError
-from rules.running.audit import sample
-from rules.running.evidence import Evidence, folder_of, prune
+from rules.running.audit import Finding, audited, sample
+from rules.running.evidence import Evidence, prune
 from rules.running.query_runner import OpenTiesError, Runner
 from rules.running.reruns import rerun
 from rules.running.results import AuditReport
@@ -56,32 +54,15 @@ def audit_on(
     if not chosen:
         return AuditReport(engine=engine)
     auditor = _Auditor.of(prepared, build, engine, artifacts)
-    with ThreadPoolExecutor(max_workers=auditor.runner.profile.workers) as pool:
-        found = dict(zip(chosen, pool.map(lambda name: auditor.check(name, skipped[name]), chosen), strict=True))
-    differing = {name: one.clause for name, one in found.items() if one.clause}
-    if differing:
+    report = audited(chosen, lambda name: auditor.check(name, skipped[name]), auditor.runner.profile.workers)
+    if report.differing:
         prune(auditor.runner.evidence.root, auditor.runner.evidence.folder)
-    return AuditReport(
-        tuple(name for name in chosen if not found[name].is_tied),
-        differing,
-        {name: one.hint for name, one in found.items() if one.hint},
-        engine,
-        tuple(name for name in chosen if found[name].is_tied),
-    )
+    return replace(report, engine=engine)
 
 
 def _was_made_elsewhere(rule: CompiledRule, engine: Place, placing: Placing) -> bool:
     """Whether the other engine has made a product which both are held to make alike."""
     return rule.is_on_cluster if engine == "local" else not rule.is_on_cluster and placing.why_local(rule) is None
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What came of one run: how it differs, in a clause. is_tied: the engines may break ties in different ways."""
-
-    clause: str = ""
-    hint: str = ""
-    is_tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,28 +87,28 @@ class _Auditor:
         runner = Runner.of(replace(prepared, session=session), evidence)
         return cls(prepared, replace(runner, settles_ties=False), engine, artifacts)
 
-    def check(self, name: str, expected: str) -> _Found:
+    def check(self, name: str, expected: str) -> Finding:
         rule, sources = self.prepared.compiled.rules[name].placed(Placement(self.engine)), self.runner.session.sources
         if rule.rule.tier is not Tier.CANONICAL:  # rows may tie in its ORDER BY, whose order is open
             rule = replace(rule, node=replace(rule.node, ordered=False))
         try:
             found = rerun(self.runner, rule, sources, self.artifacts, expected)
         except OpenTiesError:
-            return _Found(is_tied=True)
+            return Finding(is_tied=True)
         except UserError as error:
-            return _Found(f"it cannot be run {_PLACES[self.engine]}: {error.message}", error.hint or "")
+            return Finding(f"it cannot be run {_PLACES[self.engine]}: {error.message}", error.hint)
         if found.difference is None:
-            return _Found()
+            return Finding()
         kept = self._keep(rule, expected, found)
-        return _Found(f"run {_PLACES[self.engine]} it has {found.difference}; evidence: {kept}", _HINT)
+        return Finding(f"run {_PLACES[self.engine]} it has {found.difference}; evidence: {kept}", _HINT)
 
     def _keep(self, rule: CompiledRule, expected: str, found: Rerun) -> Path:
         """Keep what differs, and the query of each engine; return the folder."""
         session, name = self.prepared.session, rule.node.name
         body = self.runner.bodies.body(rule)
         queries = {
-            "local": body.sql,
-            "spark": spark_query(rule, body, session.placing(self.prepared.compiled.rules).schemas),
+            "local.sql": body.sql,
+            "spark.sql": spark_query(rule, body, session.placing(self.prepared.compiled.rules).schemas),
         }
         versions = {"local": session.engine.identity(session.profile).version, "spark": version()}
         other = "spark" if self.engine == "local" else "local"
@@ -140,9 +121,4 @@ class _Auditor:
             "made_by": versions[other],
             "run_by": versions[self.engine],
         }
-        folder = self.runner.evidence.folder / folder_of(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "difference.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        for engine, query in queries.items():
-            (folder / f"{engine}.sql").write_text(query + "\n", encoding="utf-8")
-        return folder
+        return self.runner.evidence.keep_difference(name, facts, queries)

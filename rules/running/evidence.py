@@ -130,6 +130,17 @@ class Evidence:
         _write_text(folder / "error.txt", error)
         return str(folder / "query.sql")
 
+    def keep_difference(self, name: str, facts: Mapping[str, Any], texts: Mapping[str, str] | None = None) -> Path:
+        """Keep how a product or check differs that ran again; return the folder. Raises OSError.
+
+        facts: what `difference.json` says; texts: further files, by name.
+        """
+        folder = self.folder / folder_of(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in {"difference.json": json.dumps(facts, indent=2), **(texts or {})}.items():
+            _write_text(folder / file, text)
+        return folder
+
     def _write(self, run: Run, seen: Observation | None) -> Path:
         """Write the folder of a run; of one that failed, only what does not depend on the engine."""
         folder = self.folder / folder_of(run.name)

@@ -6,14 +6,13 @@ of processors that differ are named, as they may be the cause.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from rules.running.evidence import Evidence, folder_of, prune
+from rules.running.evidence import Evidence, prune
 from rules.running.results import AuditReport
 
 if TYPE_CHECKING:
@@ -56,9 +55,7 @@ def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], re
             "written": record.written,
             "run_by": msgspec.to_builtins(own),
         }
-        folder = evidence.folder / folder_of(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "difference.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        folder = evidence.keep_difference(name, facts)
         differing[name] = f"{wrong}; it came from another builder{_apart(record.maker, own)}; evidence: {folder}"
     prune(evidence.root, evidence.folder)
     return replace(report, differing=differing)

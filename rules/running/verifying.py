@@ -7,7 +7,6 @@ or a rule whose result SQL leaves open.
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rules.errors import UserError
-from rules.running.evidence import folder_of, prune
+from rules.running.evidence import prune
 from rules.running.other_settings import Change, changed, changes, smallest
 from rules.running.query_runner import Runner
 from rules.running.reruns import Rerun, rerun
@@ -175,7 +174,6 @@ class _Verifier:
         name = rule.node.name
         last = self._run(rule, cause.settings, "full")
         cause = replace(cause, repeatable=cause.repeatable and last.difference is not None)
-        folder = self._evidence.folder / folder_of(name)
         facts = {
             "product": name,
             "expected": self._expected[name],
@@ -184,8 +182,7 @@ class _Verifier:
             "settings": settings_fields(cause.settings),
             "repeatable": cause.repeatable,
         }
-        (folder / "difference.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        return cause, str(folder)
+        return cause, str(self._evidence.keep_difference(name, facts))
 
 
 class _Trials:
