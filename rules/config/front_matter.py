@@ -11,14 +11,14 @@ The block's lines, without their `-- `, are TOML (the shape is PEP 723's).
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from rules.config.contract import Contract, flaw
-from rules.config.toml_positions import HUGE, closest, huge_number, key_places, string_places
+from rules.config.toml_documents import TomlError, parse_toml
+from rules.config.toml_positions import closest, key_places, string_places
 from rules.config.toml_types import did_you_mean, wrong_type
 from rules.errors import FAILED, Flaw, UserError, Where
 from rules.storage.writer_options import PLAIN, WriterOptions, flaws
@@ -147,16 +147,10 @@ def _indent(line: str) -> int:
 
 def _decode(block: _Block, path: str) -> RuleOptions:
     try:
-        raw = tomllib.loads(block.toml)
-    except tomllib.TOMLDecodeError as problem:
-        place = re.search(r"\(at line (\d+), column (\d+)\)", str(problem))
-        message = re.sub(r" \(at .*\)$", "", str(problem))
-        at = block.place(int(place[1]), int(place[2])) if place else block.place(len(block.margins) + 1, 1)
-        raise _error(f"options are not valid TOML: {message[0].lower()}{message[1:]}", path, *at) from problem
-    except ValueError as problem:
-        raise _error(HUGE, path, *block.place(*huge_number(block.toml))) from problem
-    except RecursionError:
-        raise _error("options are nested too deeply", path, block.line) from None
+        raw = parse_toml(block.toml)
+    except TomlError as problem:
+        at = block.place(*(problem.place or (len(block.margins) + 1, 1)))
+        raise _error(f"options are {problem.message}", path, *at) from problem
     fields = {item.name: item for item in msgspec.structs.fields(RuleOptions)}
     places = key_places(block.toml)
     for key, value in raw.items():

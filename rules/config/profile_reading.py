@@ -309,7 +309,8 @@ def _suggestion(key: str) -> str:
         known = [one for one in known if one.startswith(_PREFIX)]
     last = {one.rpartition(".")[2]: one for one in known}
     close = [last[one] for one in difflib.get_close_matches(key.rpartition(".")[2], last, n=1, cutoff=0.75)]
-    close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    behind = {one.removeprefix(_PREFIX): one for one in known}
+    close += [behind[one] for one in difflib.get_close_matches(key.removeprefix(_PREFIX), behind, n=1, cutoff=0.6)]
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(sorted(SETTINGS))}, and the engine's keys (docs/profiles.md)"

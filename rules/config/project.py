@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -26,7 +25,8 @@ from rules.config.profile_reading import read_pins, read_profiles, with_pins, wi
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.publish_settings import Destination, PublishTable, destination_of
 from rules.config.store_limits import StoreTable, limits_of, size_of
-from rules.config.toml_positions import HUGE, closest, huge_number, key_places
+from rules.config.toml_documents import TomlError, end_of, parse_toml
+from rules.config.toml_positions import closest, key_places
 from rules.config.toml_types import did_you_mean, kind_of, wrong_table
 from rules.config.variables import with_given
 from rules.errors import Flaw, UserError, Where
@@ -187,13 +187,9 @@ def load_project(
     """
     text = read_text(root / FILE, FILE)
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(text, str(error)) from error
-    except RecursionError:
-        raise UserError("not usable: nested too deeply", code="config", where=Where(FILE, 1, 1)) from None
-    except ValueError as error:
-        raise UserError(HUGE, code="config", where=Where(FILE, *huge_number(text))) from error
+        raw = parse_toml(text)
+    except TomlError as error:
+        raise UserError(error.message, code="config", where=Where(FILE, *(error.place or end_of(text)))) from error
     _require_tables(text, raw)
     table = _checked(text, raw.get("project"), ProjectTable, ("project",))
     entries = raw.get("sources", {})
@@ -239,6 +235,14 @@ def read_text(path: Path, shown: str) -> str:
             data = file.read()
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="unreadable", where=Where(shown)) from error
+    return decoded(data, shown)
+
+
+def decoded(data: bytes, shown: str) -> str:
+    """Return bytes from outside as text, which must be UTF-8 (a byte order mark is ignored). Raises `UserError`.
+
+    shown: where they come from.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -445,20 +449,6 @@ def _value(text: str, name: str, value: Any) -> Value:
         )
     checked: Value = value
     return checked
-
-
-def _syntax_error(text: str, message: str) -> UserError:
-    place = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    if place:
-        line, column = int(place[1]), int(place[2])
-        if message.startswith("Cannot "):  # reported at the end of the repeated line: point at its beginning
-            said = text.split("\n")[line - 1]
-            column = len(said) - len(said.lstrip()) + 1
-    else:
-        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
-    clean = re.sub(r" \(at .*\)$", "", message)
-    clean = re.sub(r"\('(.*)',\)", r"[\1]", clean)
-    return UserError(f"not valid TOML: {clean[0].lower()}{clean[1:]}", code="config", where=Where(FILE, line, column))
 
 
 def _where(text: str, *path: str) -> Where:

@@ -201,7 +201,8 @@ class Tester:
         for entry in rule.scans:
             if entry not in by_input:
                 message = f"the test gives no rows of {entry}, which {test.rule} reads"
-                hint = f"given.{entry} = [] if it has none"
+                in_sql = test.where.path.endswith(".sql")
+                hint = f"add a CTE {entry}" if in_sql else f"given.{entry} = [] if it has none"
                 raise UserError(message, code="config", where=test.where, hint=hint)
         assert test.expect is not None
         schema = written_schema(to_arrow(rule.schema))

@@ -8,7 +8,6 @@ file is one test: a CTE for each input, and the query of the rows that are expec
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from compiler.compile import parse_written
 from compiler.errors import SqlError
 from compiler.names.cte_query import query_of_cte
 from compiler.tree.big_stack import with_deep_stack
+from rules.config.project import read_text
+from rules.config.toml_documents import TomlError, end_of, parse_toml
 from rules.config.toml_positions import closest, key_places
 from rules.config.toml_types import did_you_mean
 from rules.errors import UserError, UserErrors, Where
@@ -95,16 +96,8 @@ def _require_rule(test: UnitTest, shown: str, known: Collection[str]) -> None:
         raise UserError(message, code="unknown-product", where=test.where, hint=hint)
 
 
-def _read(path: Path, shown: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UserError(f"cannot read {shown}: {reason}", code="unreadable", where=Where(shown)) from error
-
-
 def _of_sql(path: Path, shown: str) -> UnitTest:
-    text = _read(path, shown)
+    text = read_text(path, shown)
     where = Where(shown)
 
     def parse() -> tuple[dict[str, exp.Query], exp.Query]:
@@ -120,11 +113,11 @@ def _of_sql(path: Path, shown: str) -> UnitTest:
 
 
 def _of_toml(path: Path, shown: str) -> list[UnitTest]:
-    text = _read(path, shown)
+    text = read_text(path, shown)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{shown} is not valid TOML: {error}", code="config", where=Where(shown)) from error
+        document = parse_toml(text)
+    except TomlError as error:
+        raise UserError(error.message, code="config", where=Where(shown, *(error.place or end_of(text)))) from error
     reader = _Reader(path, shown, key_places(text))
     tables = document.get("test")
     if tables is None:

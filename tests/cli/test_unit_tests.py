@@ -153,7 +153,9 @@ def test_rules_in_python_and_functions_of_the_project(project: SampleProject) ->
         (2, "given.signed = 3\nexpect = []\n", "signed has to be rows", "tests/daily.toml:1"),
         (1, 'given.signed = "no.csv"\nexpect = []\n', "cannot read the rows in no.csv: No such file", ":1"),
         (1, 'given.signed = "SELECT x.a FROM x"\nexpect = []\n', "unknown input 'x'", ":1"),
-        (2, "given.signed = [\n", "tests/daily.toml is not valid TOML", "tests/daily.toml"),
+        (2, "given.signed = [\n", "not valid TOML: invalid value", "tests/daily.toml:2:1"),
+        (2, "name = 1\n  name = 2\n", "not valid TOML: cannot overwrite a value", "tests/daily.toml:2:3"),
+        (2, f"given.signed = [{{n = {'9' * 5000}}}]\n", "a number with thousands of digits", "tests/daily.toml:1:22"),
     ],
 )
 def test_a_test_that_cannot_be_read_says_where(
