@@ -11,7 +11,6 @@ from compiler.lint.comments import suppressions
 from compiler.lint.findings import Lines
 from compiler.schema import Column, Schema
 from rules.errors import UserError
-from rules.files.project_paths import FILE
 from rules.lint.check_memory import Kept, Same
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Checking:
         if not text:
             record["place"] = [line, column, line, column + 1]
         self.records[path]["found"].append(record)
-        self.records[path]["marks"] = [mark.to_record() for mark in suppressions(text, toml=path == FILE)]
+        self.records[path]["marks"] = [mark.to_record() for mark in suppressions(text, toml=not path.endswith(".sql"))]
 
     def know(self, rule: Rule, table: Table) -> None:
         """Let others read a rule whose columns the engine has determined."""

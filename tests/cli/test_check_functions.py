@@ -72,6 +72,16 @@ def test_others_are_not(tmp_path: Path, name: str) -> None:
     assert _found(tmp_path, GOOD[name]) == []
 
 
+def test_what_is_meant_stays_so_where_the_file_has_an_error_too(tmp_path: Path) -> None:
+    broken = "\n\n@udf.python\ndef g(x: str) -> str:\n    return open(x).read() + str(globals())\n"
+    project = SampleProject(tmp_path / "project", sources=["t"])
+    project.parquet("t", {"x": [1.0]})
+    project.write("rules/f.py", HEADER + GOOD["what is meant"] + broken)
+    found = run(project, "check", "--json", expect=1).document["findings"]
+    assert [one["path"] for one in found] == ["rules/f.py"], found
+    assert found[0]["code"] != "R022"
+
+
 @pytest.mark.parametrize(("kind", "count"), [("bad", 1), ("good", 0)])
 def test_the_examples_of_the_docs(tmp_path: Path, kind: str, count: int) -> None:
     (text,) = re.findall(rf"^```python {kind}\n(.*?)^```$", DOCS, flags=re.MULTILINE | re.DOTALL)
