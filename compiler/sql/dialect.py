@@ -267,7 +267,8 @@ def _require_one_query(tokens: list[Token], sql: str) -> None:
         raise _at(tokens[separator], message, "a rule is one query", "several-statements")
     if first.token_type not in _STARTS:
         message = f"a rule is one query, and {first.text.upper()} does not start one"
-        raise _at(first, message, "start with SELECT or WITH", "not-a-query")
+        close = difflib.get_close_matches(first.text.upper(), ("SELECT", "WITH"), n=1, cutoff=0.75)
+        raise _at(first, message, f"did you mean {close[0]}?" if close else "start with SELECT or WITH", "not-a-query")
     for token in tokens:
         if sql[token.start] == "`":
             name = sql[token.start + 1 :].partition("`")[0]

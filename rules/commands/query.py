@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.report.formats import ROWS
@@ -25,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print rows of the query."""
     from rules.inspect.query import Question
-    from rules.terminal.query_answer import answer
+    from rules.terminal.query_answer import answer, query_text
 
     require_format(options, output, ROWS)
-    text = sys.stdin.read() if options.query == "-" else options.query
+    text = query_text(options.query)
     return answer(options, output, lambda *_: Question(text), query=text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
 from typing import TYPE_CHECKING
 
 from rules.files.project_paths import find_root
@@ -46,9 +45,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     word = options.name
     if word == "-" or not _NAME.fullmatch(word):
         from rules.inspect.query import Question
-        from rules.terminal.query_answer import answer
+        from rules.terminal.query_answer import answer, query_text
 
-        text = sys.stdin.read() if word == "-" else word
+        text = query_text(word)
         return answer(options, output, lambda *_: Question(text), query=text)
     if _show_stored(options, output):
         return 0

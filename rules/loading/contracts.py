@@ -60,7 +60,7 @@ def with_contracts(project: Project, index: Index, loaded: RuleSet, memory: Memo
         if name not in rules and name not in project.sources:
             hint = did_you_mean(name, [*rules, *project.sources]) if rules or project.sources else None
             where = config_where(project.root, "contracts", name)
-            message = f"[contracts.{name}] is of what is no product"
+            message = f"unknown product or source '{name}' in [contracts.{name}]"
             raise UserError(message, code="config", where=where, hint=hint)
     found = Contracted(dict(rules), {}, dict(loaded.unloaded))
     fresh: dict[str, Any] = {}

@@ -94,7 +94,7 @@ def shared_settings(root: Path) -> SharedSettings | None:
     mode = os.environ.get(MODE, "").strip()
     if mode not in {"", "off", "read", "read-write"}:
         hint = "it is off, read or read-write"
-        raise UserError(f"{MODE} is set to something that is no mode", code="config", hint=hint)
+        raise UserError(f"{MODE} cannot be '{mode}'", code="config", hint=hint)
     if mode == "off":
         return None
     try:

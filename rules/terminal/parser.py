@@ -168,10 +168,10 @@ def _unknown_word(parser: argparse.ArgumentParser, word: str, *, literal: bool) 
     elsewhere = option_hint(word)
     if elsewhere is not None:
         return UserError(f"unknown option '{word}'", code="usage", hint=elsewhere)
-    known = re.findall(r"--[a-z-]+", parser.format_help())
-    written = word.partition("=")[0]
+    known = re.findall(r"--([a-z][a-z-]*)", parser.format_help())
+    written = word.partition("=")[0].lstrip("-")
     close = [one for one in known if one.startswith(written)] or difflib.get_close_matches(written, known, 1, 0.6)
-    hint = f"did you mean '{close[0]}'?" if close else f"see {parser.prog} --help"
+    hint = f"did you mean '--{close[0]}'?" if close else f"see {parser.prog} --help"
     return UserError(f"unknown option '{word}'", code="usage", hint=hint)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from rules.config.project import load_project
+from rules.config.project import decoded, load_project
+from rules.errors import UserError
 from rules.files.project_paths import find_root
 from rules.formats.cells import Rows, limited
 from rules.inspect.query import Question, answered
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
     from rules.config.project import Project
     from rules.storage.store import Store
     from rules.terminal.output import Output
+
+
+def query_text(word: str) -> str:
+    """Return a query: the word itself, or what is on standard input if it is "-". Raises `UserError`."""
+    if word != "-":
+        return word
+    if sys.stdin is None:  # it was closed before we were started
+        raise UserError("the standard input is closed", code="usage", hint='write the query in place of -: "SELECT …"')
+    return decoded(sys.stdin.buffer.read(), "query")
 
 
 def answer(

@@ -176,7 +176,7 @@ def findings_in(project: SampleProject, path: str) -> list[dict[str, Any]]:
 IN_TOML = {
     "of nothing": (
         "[contracts.«fin]\nexact = true",
-        "[contracts.fin] is of what is no product",
+        "unknown product or source 'fin' in [contracts.fin]",
         "did you mean 'fine'?",
     ),
     "of a source": (

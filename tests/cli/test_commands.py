@@ -125,6 +125,7 @@ def test_the_version(rules: Run) -> None:
         (["log", "a", "b"], "unexpected argument 'b'", "see rules log --help"),
         (["build", "--selct=x"], "unknown option '--selct=x'", "did you mean '--select'?"),
         (["build", "--sel", "x"], "unknown option '--sel'", "did you mean '--select'?"),
+        (["build", "--nope"], "unknown option '--nope'", "see rules build --help"),
         (["ls", "--zzz"], "unknown option '--zzz'", "see rules ls --help"),
         (["--select", "x", "build"], "unknown option '--select'", "a command's own options go after the command"),
         (["show"], "the following arguments are required: NAME", "see rules show --help"),

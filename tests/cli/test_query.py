@@ -70,8 +70,24 @@ def test_query_is_the_same_command(project: SampleProject, monkeypatch: pytest.M
     text = "SELECT l.id FROM large AS l ORDER BY l.id"
     assert rows(project, "query", text) == rows(project, "show", text) == [{"id": 2}, {"id": 3}]
     for command in ("show", "query"):
-        monkeypatch.setattr("sys.stdin", io.StringIO(f"-- a file\n{text}\n"))
+        monkeypatch.setattr("sys.stdin", standard_input(f"-- a file\n{text}\n".encode()))
         assert rows(project, command, "-") == [{"id": 2}, {"id": 3}]
+
+
+@pytest.mark.parametrize("command", ["show", "query"])
+def test_a_standard_input_that_is_no_text_is_one_clear_error(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", standard_input(b"SELECT\n  '\xff' AS x"))
+    refused = run(project, command, "-", "--json", expect=2).document["error"]
+    assert (refused["message"], refused["where"]) == ("not UTF-8: byte 0xff cannot be read", "query:2:4")
+    monkeypatch.setattr("sys.stdin", None)
+    refused = run(project, command, "-", "--json", expect=2).document["error"]
+    assert refused["message"] == "the standard input is closed"
+
+
+def standard_input(data: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
 
 
 def test_what_a_rule_must_have_and_a_query_need_not(project: SampleProject) -> None:

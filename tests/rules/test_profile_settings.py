@@ -275,3 +275,10 @@ def test_what_less_memory_made_is_keyed_by_the_pool_and_a_declared_limit_also_by
         assert "pool_percent" not in step.settings
         assert is_of(machines, {**step.settings, "memory_limit_mb": 7}), "of whatever machine"
         assert 0 <= pool_bytes(step.profile) - pool_bytes(machines) <= 1 << 20
+
+
+def test_a_key_like_none_of_the_engine_has_no_suggestion(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path, toml="\n[profiles.odd]\ndatafusion.nope = 1\n")
+    with pytest.raises(UserError, match=r"the engine has no setting 'datafusion\.nope'") as raised:
+        load_project(project.root)
+    assert str(raised.value.hint).endswith("and the engine's keys (docs/profiles.md)")
