@@ -78,8 +78,7 @@ def test_what_is_meant_stays_so_where_the_file_has_an_error_too(tmp_path: Path) 
     project.parquet("t", {"x": [1.0]})
     project.write("rules/f.py", HEADER + GOOD["what is meant"] + broken)
     found = run(project, "check", "--json", expect=1).document["findings"]
-    assert [one["path"] for one in found] == ["rules/f.py"], found
-    assert found[0]["code"] != "R022"
+    assert [one["code"] for one in found if one["path"] == "rules/f.py"] == ["R902"]
 
 
 @pytest.mark.parametrize(("kind", "count"), [("bad", 1), ("good", 0)])
