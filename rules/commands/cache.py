@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action", choices=tuple(_ACTIONS), metavar="ACTION", help="verify, stats, ls, rm, push or keygen"
     )
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="what to list or remove; the file of a key")
+    parser.add_argument("what", nargs="*", default=[], metavar="WHAT", help="what to list or remove; the file of a key")
     parser.add_argument(
         "--remote", action="store_true", help="verify: read all that is in the shared cache, in place of the store"
     )

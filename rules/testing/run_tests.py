@@ -80,12 +80,14 @@ def run_tests(
                 found = []
                 session = load(project, request.profile, store, given={"evidence": "none"}, engine=request.engine)
                 tests = _found(session)
-                if not tests:
+                if request.whole and not tests:
                     return []
                 if request.whole:
                     request = replace(request, select=tuple(dict.fromkeys(test.rule for test in tests)))
                 order = choose(session, request).order
                 wanted = [test for test in tests if test.rule in order]
+                if not wanted:
+                    return []
                 compiled = session.compile(list(dict.fromkeys(test.rule for test in wanted)))
                 errors = session.errors([test.rule for test in wanted])
                 if errors:

@@ -128,6 +128,7 @@ def test_the_version(rules: Run) -> None:
         (["build", "--nope"], "unknown option '--nope'", "see rules build --help"),
         (["ls", "--zzz"], "unknown option '--zzz'", "see rules ls --help"),
         (["--select", "x", "build"], "unknown option '--select'", "a command's own options go after the command"),
+        (["cache"], "the following arguments are required: ACTION", "see rules cache --help"),
         (["show"], "the following arguments are required: NAME", "see rules show --help"),
         (["build", "-s"], "-s/--select: expected one argument", "see rules build --help"),
         (["build", "-j", "0"], "-j/--jobs: must be a whole number, at least 1, not '0'", "see rules build --help"),

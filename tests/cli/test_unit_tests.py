@@ -188,6 +188,9 @@ def test_tests_leave_nothing_behind_and_no_table_changes(project: SampleProject)
 def test_a_project_without_tests(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "bare")
     assert "no unit tests" in run(project, "test").stdout
+    project.sql("one", "SELECT 1 AS x")
+    assert "no unit tests" in run(project, "test", "one").stdout
+    assert "unknown product 'oen'" in run(project, "test", "oen", expect=2).stderr
 
 
 def test_a_test_may_give_variables_values_of_its_own(project: SampleProject) -> None:
