@@ -43,8 +43,13 @@ def _field(one: dataclasses.Field[Any]) -> list[Any]:
     return [one.name, getattr(kind, "name", None), given, [getattr(one, name) for name in _FIELD]]
 
 
-def _items(array: np.ndarray[Any, Any]) -> Any:
-    return array.tolist() if array.dtype.hasobject else array.tobytes()
+def _array(one: np.ndarray[Any, Any]) -> list[Any]:
+    """Return what an array is made of; that of another class, such as a matrix, multiplies otherwise."""
+    plain = np.asarray(one)
+    items = plain.tolist() if plain.dtype.hasobject else plain.tobytes()
+    masked = [np.ma.getmaskarray(one).tobytes()] if isinstance(one, np.ma.MaskedArray) else []
+    more = [] if type(one) is np.ndarray else [type(one).__name__, *masked]
+    return [str(one.dtype), list(one.shape), items, *more]
 
 
 _MADE_BY: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], list[Any]]], ...] = (
@@ -68,7 +73,7 @@ _MADE_BY: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], list[Any]]],
     (_TOLD, "told", lambda one: [type(one).__name__, repr(one)]),
     (string.Template, "template", lambda one: [one.template]),
     (np.dtype, "dtype", lambda one: [str(one), one.str]),
-    (np.ndarray, "ndarray", lambda one: [str(one.dtype), list(one.shape), _items(one)]),
+    (np.ndarray, "ndarray", _array),
     ((pa.Schema, pa.Field), "schema", lambda one: [str(one), one.metadata]),
     (pa.Table, "table", lambda one: [str(one.schema), one.to_pylist()]),
 )

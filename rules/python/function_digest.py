@@ -1,8 +1,9 @@
 """The meaning of a project's Python function, as one digest: its code, and everything that the code reaches.
 
-The digest covers the function's syntax tree (without names of local variables, annotations, documentation and layout),
-the project's functions and classes that it names, its constants and captured values, and the versions of what is
-installed packages. Two functions with one digest compute the same; one whose values cannot be compared is refused.
+The digest covers the function's syntax tree (without layout; unless something looks at them, also without names of
+local variables, annotations and documentation), the project's functions and classes that it names, its constants and
+captured values, and the versions of what is installed packages. Two functions with one digest compute the same; one
+whose values cannot be compared is refused.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import datetime
 import decimal
 import enum
 import importlib
+import inspect
 import re
 import symtable
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +34,30 @@ from rules.python.faults import Misuse
 from rules.python.functions import RegisteredFunction
 from rules.python.importing import PREFIX
 from rules.python.packages import state_of
-from rules.python.syntax import Tree, assigned, definition, fixed_names, local_names, paths, undecorated
-from rules.python.volatile_calls import volatile_call
+from rules.python.syntax import (
+    Tree,
+    assigned,
+    definition,
+    fixed_names,
+    keywords,
+    local_names,
+    parameters,
+    paths,
+    quoted_names,
+    undecorated,
+)
+from rules.python.unseen import (
+    are_texts,
+    attributes_of,
+    looks_at_texts,
+    require_lasting,
+    require_plain_attributes,
+    require_seen,
+)
+from rules.python.volatile_calls import followed
 
+_MODULES = re.compile(rf"\b{PREFIX}[0-9]+\.")
+"""The beginning of the name of a project's module, which counts the projects of a process."""
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo),
@@ -47,28 +71,58 @@ def digest_of_function(
 
     is_ours: whether a file is the project's. volatile: whether the function is declared to change from run to run.
     """
-    meaning = _Meaning(is_ours, volatile=volatile)
-    found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
-    return fingerprint({"function": found})
+    names = _Names()
+    while True:
+        meaning = _Meaning(is_ours, names, volatile=volatile)
+        found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
+        if meaning.names == names:
+            return fingerprint({"function": found})
+        names = meaning.names
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What of the names in the text of functions counts, as a walk through them shows.
+
+    kept: of parameters, by which some function gives arguments to another. literally: something looks at the text: at
+    annotations, documentation, signatures.
+    """
+
+    kept: frozenset[str] = frozenset()
+    literally: bool = False
 
 
 class _Meaning:
     """One walk through everything a function reaches; an object met before is named by its place in the walk."""
 
-    def __init__(self, is_ours: Callable[[str], bool], *, volatile: bool) -> None:
+    def __init__(self, is_ours: Callable[[str], bool], names: _Names, *, volatile: bool) -> None:
+        """names: that are known to count; a walk is repeated with those that it finds."""
         self._is_ours = is_ours
         self._volatile = volatile
+        self._known = names
+        self._parameters: set[str] = set()
+        self._keywords: set[str | None] = set()
+        self._literally = names.literally
         self._met: dict[int, int] = {}
         self._open: list[int] = []
+
+    @property
+    def names(self) -> _Names:
+        """The names that count, now that all texts are known. Of f(**values), every parameter's does."""
+        given = self._parameters if None in self._keywords else self._parameters & self._keywords
+        return _Names(frozenset(given), self._literally)
 
     def of_function(self, function: types.FunctionType) -> Any:
         if id(function) in self._met:
             return ["met", self._met[id(function)]]
         self._met[id(function)] = len(self._met)
         node, lines = definition(function.__code__)
+        self._note(node)
         scope = symtable.symtable("".join(lines), function.__code__.co_filename, "exec")
         local = local_names(scope, node)
-        tree = Tree(local - fixed_names(node))
+        quoted = quoted_names(node)
+        renamed = set() if self._known.literally else local - fixed_names(node) - self._known.kept - quoted
+        tree = Tree(renamed, literally=self._known.literally)
         captured = _captured(function)
         inner = self._inner_imports(node, function)
         captured |= inner
@@ -77,10 +131,24 @@ class _Meaning:
         for path in dict.fromkeys(paths(undecorated(node), local - captured.keys())):
             value = self._resolve(path, captured, function.__globals__)
             reached.append([".".join(path), value])
+        outside = {**function.__globals__, **captured}
+        reached += [
+            [name, self._resolve((name,), captured, function.__globals__)]
+            for name in sorted((quoted - (local - captured.keys())) & outside.keys())
+            if not isinstance(outside[name], types.ModuleType)
+        ]
         defaults = [self._of_value(value) for value in function.__defaults__ or ()]
         named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
         attributes = self._of_attributes(function, captured.values())
         return ["function", tree.dump(undecorated(node)), reached, defaults, named, *attributes]
+
+    def _note(self, node: ast.AST) -> None:
+        """Note which names of a function count. Raises `Misuse` if it looks for variables by their names."""
+        self._parameters |= parameters(node)
+        self._keywords |= keywords(node)
+        used = attributes_of(node)
+        self._literally |= are_texts(used)
+        require_plain_attributes(used, volatile=self._volatile)
 
     def _of_attributes(self, function: types.FunctionType, captured: Iterable[Any]) -> list[Any]:
         """Return a function's assigned attributes, except those that a decorator notes and captures."""
@@ -109,7 +177,18 @@ class _Meaning:
                 parts.append(["members", [[name, self._of_value(one.value)] for name, one in named.items()]])
             if self._is_our_class(type(value)):
                 parts.append(["metaclass", self._of_value(type(value))])
+            if self._known.literally or self._is_made_from_annotations(value):
+                parts.append(["text", value.__doc__, _annotations(value)])
             return ["class", bases, parts]
+
+    def _is_made_from_annotations(self, value: type) -> bool:
+        """Whether a class has a base or a metaclass of an installed package, such as one that converts by types."""
+        makers = {value.__class__, *(type(base) for base in value.__mro__), *value.__mro__} - {value}
+        return any(
+            one.__module__.partition(".")[0] not in {"builtins", *sys.stdlib_module_names}
+            for one in makers
+            if not self._is_our_class(one)
+        )
 
     @contextlib.contextmanager
     def _within(self, value: Any) -> Iterator[None]:
@@ -137,13 +216,15 @@ class _Meaning:
                     module = imports(inner.module or "", *given, inner.level)
                     bound = {one.asname or one.name: getattr(module, one.name, None) for one in inner.names}
                     if not self._is_our_module(module):
-                        bound = {name: _plainly_installed(name, value) for name, value in bound.items()}
+                        for name, value in bound.items():
+                            require_seen((name,), value)
                         bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
                 else:
                     bound = {}
                     for one in inner.names:
                         leaf = imports(one.name, function.__globals__, None, ("__name__",) if one.asname else ())
-                        bound[one.asname or one.name.partition(".")[0]] = _plainly_installed(one.name, leaf)
+                        require_seen((one.name,), leaf)
+                        bound[one.asname or one.name.partition(".")[0]] = leaf
                     bound = {name: value for name, value in bound.items() if self._is_our_module(value)}
             except ImportError:  # the function may handle the error
                 continue
@@ -169,7 +250,8 @@ class _Meaning:
         elif name in known:
             value = known[name]
         elif hasattr(builtins, name):
-            return ["builtin", _plainly_installed(name, getattr(builtins, name)) and name]
+            self._look_at((name,), getattr(builtins, name))
+            return ["builtin", name]
         else:
             return ["unknown", name]  # it fails when it runs, or is assigned by then
         while attributes and (self._is_our_module(value) or value is importlib):
@@ -181,32 +263,57 @@ class _Meaning:
             raise Misuse(
                 f"a function uses the module '{name}' as a value", f"name the attribute that it uses: {name}.…"
             )
-        self._require_lasting((*path[: len(path) - len(attributes)][-1:], *attributes), value)
+        rest = (*path[: len(path) - len(attributes)][-1:], *attributes)
+        self._look_at(rest, value)
         try:
-            return self._of_value(value)
+            given = self._of_given(rest, value)
+            return [self._of_value(value), given] if given else self._of_value(value)
         except Misuse as error:
             error.facts.setdefault("by way of", ".".join(path))
             raise
 
-    def _require_lasting(self, path: tuple[str, ...], value: Any) -> None:
-        """Refuse a volatile call that is not declared, as in SQL. path: a dotted name; value: of its first part."""
-        called = None if self._volatile else volatile_call(path, value)
-        if called is not None:
-            message = f"a function calls '{called}', which is volatile: its result changes from run to run"
-            hint = "declare the function as volatile, or give it the value as an argument, such as a $var"
-            raise Misuse(message, hint)
+    def _look_at(self, path: tuple[str, ...], value: Any) -> None:
+        """Note what looks at the text of functions. Raises `Misuse` for what nobody would notice."""
+        if not self._volatile:
+            require_lasting(path, value)
+        require_seen(path, value)
+        self._literally |= looks_at_texts(path, value)
+
+    def _of_given(self, path: tuple[str, ...], value: Any) -> list[Any]:
+        """Return the meanings of what the project has put into the installed modules that a dotted name leads through.
+
+        Of what comes from elsewhere, such as a setting that another package has changed, only plain values count.
+        """
+        found: list[Any] = []
+        within = value
+        for name, one in list(followed(path, value))[1:]:
+            plain = isinstance(one, bool | int | float | str) and _is_packaged(within)
+            if plain or self._is_given(one):
+                found.append([name, self._of_value(one)])
+            elif isinstance(one, type):
+                found += self._of_members(one)
+            within = one
+        return found
+
+    def _is_given(self, value: Any) -> bool:
+        """Whether a value is the project's: a function, a class or an object of one."""
+        if isinstance(value, RegisteredFunction | PythonRule):
+            return True
+        if isinstance(value, types.FunctionType):
+            return self._is_ours(value.__code__.co_filename)
+        return self._is_our_class(value if isinstance(value, type) else type(value))
 
     def _of_value(self, value: Any) -> Any:
         """Return the meaning of a value; one that contains itself is named by its distance from where it began."""
         if isinstance(value, bool | int | float | str | None) and type(value).__module__ == "builtins":
-            return [type(value).__name__, repr(value)]
+            return [type(value).__name__, _MODULES.sub("", repr(value))]
         if id(value) in self._open and not isinstance(value, type):
             return ["within", self._open.index(id(value))]
         with self._within(value):
             return self._of_open_value(value)
 
     def _of_open_value(self, value: Any) -> Any:
-        _plainly_installed("", value)
+        require_seen(("",), value)
         if isinstance(value, enum.Enum):
             return self._of_member(value)
         if self._is_our_class(type(value)):
@@ -267,6 +374,8 @@ class _Meaning:
             return [value.__qualname__, *self.of_class(value)]
         made_of = content(value)
         if made_of is not None:
+            if made_of[0] in {"partial", "partialmethod"}:
+                self._keywords |= set(value.keywords)
             return [made_of[0], [self._of_value(one) for one in made_of[1]]]
         module, name = (
             getattr(value, "__module__", None),
@@ -275,10 +384,21 @@ class _Meaning:
         if module is not None and name is not None and not self._is_ours(_file_of(value)):
             plain = isinstance(value, type | types.BuiltinFunctionType)
             if plain or is_reachable(value):
-                return ["installed", _public(str(module)), name, state_of(str(module))]
+                given = self._of_members(value) if isinstance(value, type) else []
+                return ["installed", _public(str(module)), name, state_of(str(module)), *given]
         if isinstance(value, types.FunctionType):
             return self._of_closure(value)
         raise _incomparable(value)
+
+    def _of_members(self, kind: type) -> list[Any]:
+        """Return the meanings of what the project has put into an installed class."""
+        given = {
+            name: inner
+            for base in reversed(kind.__mro__)
+            for name, item in vars(base).items()
+            if isinstance(inner := _bare(item), types.FunctionType) and self._is_ours(inner.__code__.co_filename)
+        }
+        return [[[name, self._of_value(one)] for name, one in given.items()]] if given else []
 
     def _of_closure(self, function: types.FunctionType) -> Any:
         """Return the meaning of a function made by installed code, such as a decorator around one of the project's."""
@@ -302,6 +422,12 @@ class _Meaning:
         return kind.__module__ not in sys.modules and any(self._is_ours(one.__code__.co_filename) for one in methods)
 
 
+def _annotations(value: type) -> list[list[str]]:
+    """Return the annotations of a class as texts, by name."""
+    found = inspect.get_annotations(value)
+    return [[name, _MODULES.sub("", one if isinstance(one, str) else repr(one))] for name, one in found.items()]
+
+
 def _incomparable(value: Any) -> Misuse:
     message = f"a function uses a value of type {type(value).__name__}, whose content cannot be compared"
     hint = "build it from plain values (numbers, strings, lists, dicts), or create it inside the function"
@@ -317,19 +443,10 @@ def _captured(function: types.FunctionType) -> dict[str, Any]:
     return found
 
 
-_IMPORTERS = (importlib.import_module, importlib.reload, importlib.__import__, builtins.__import__)
-_LOOKERS = (builtins.globals, builtins.eval, builtins.exec)
-
-
-def _plainly_installed(name: str, value: Any) -> Any:
-    """Return a value, unless a function could use it to import modules unseen. Raises `Misuse`."""
-    if any(value is one for one in _IMPORTERS) or (value is importlib and name == "importlib"):
-        message = "a function imports modules by names that are known only when it runs"
-        raise Misuse(message, "write an import statement, at the top of the file or in the function")
-    if any(value is one for one in _LOOKERS):
-        message = f"a function uses the result of {value.__name__}(), which is known only when it runs"
-        raise Misuse(message, "name what it uses")
-    return value
+def _is_packaged(value: Any) -> bool:
+    """Whether a value is a module of an installed package, and not of the standard library."""
+    top = value.__name__.partition(".")[0] if isinstance(value, types.ModuleType) else ""
+    return bool(top) and top not in sys.stdlib_module_names
 
 
 def _file_of(value: Any) -> str:

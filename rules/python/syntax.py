@@ -1,12 +1,13 @@
 """The syntax tree of a project's function: its place, its content without local names, and the names it uses.
 
-Two functions with equal dumps differ only in the names of local variables, annotations and layout.
+Two functions with equal dumps differ only in the names of local variables, annotations, documentation and layout.
 """
 
 from __future__ import annotations
 
 import ast
 import linecache
+import re
 import symtable
 import types
 from collections.abc import Iterator
@@ -15,13 +16,23 @@ from typing import Any
 from rules.python.faults import Misuse
 
 _RENAMED = ((ast.Name, "id"), (ast.arg, "arg"), (ast.FunctionDef, "name"), (ast.AsyncFunctionDef, "name"))
+_LEFT_OUT = frozenset({"annotation", "returns", "type_comment", "ctx", "kind", "type_params"})
+
+_NAME = r"[^\W\d]\w*"
+_QUOTED = {
+    **dict.fromkeys(("query", "eval"), re.compile(f"@({_NAME})")),
+    **dict.fromkeys(("evaluate", "sql", "execute"), re.compile(_NAME)),
+}
+"""Methods and functions of packages that look up variables of their callers, and the names in the texts they take."""
 
 
 class Tree:
-    """Dumps a syntax tree with local names by order of appearance."""
+    """Dumps a syntax tree with local names by order of appearance; literally: with annotations and documentation."""
 
-    def __init__(self, local: set[str]) -> None:
+    def __init__(self, local: set[str], *, literally: bool = False) -> None:
         self._local = local
+        self._left_out = _LEFT_OUT - {"annotation", "returns"} if literally else _LEFT_OUT
+        self._literally = literally
         self._numbers: dict[str, int] = {}
 
     def dump(self, node: Any) -> Any:
@@ -32,15 +43,13 @@ class Tree:
             fields = {
                 name: self.dump(self._named(node, name, value))
                 for name, value in ast.iter_fields(node)
-                if name not in {"annotation", "returns", "type_comment", "ctx", "kind", "type_params"}
-                and value is not None
-                and value != []
+                if name not in self._left_out and value is not None and value != []
             }
             return [type(node).__name__, fields]
         return [type(node).__name__, repr(node)]
 
     def _named(self, node: ast.AST, field: str, value: Any) -> Any:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and field == "body":
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and field == "body" and not self._literally:
             return value[1:] if len(value) > 1 and ast.get_docstring(node) is not None else value
         if (type(node), field) in _RENAMED:
             if value in self._local:
@@ -111,6 +120,30 @@ def fixed_names(node: ast.AST) -> set[str]:
         for field, value in ast.iter_fields(inner):
             if (type(inner), field) not in _RENAMED and not isinstance(inner, ast.Attribute | ast.Constant):
                 found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
+    return found
+
+
+def parameters(node: ast.AST) -> set[str]:
+    """Return the names by which a function, and those inside it, can be given arguments."""
+    given = [inner for inner in ast.walk(node) if isinstance(inner, ast.arguments)]
+    return {one.arg for inner in given for one in (*inner.args, *inner.kwonlyargs)}
+
+
+def keywords(node: ast.AST) -> set[str | None]:
+    """Return the names under which a function gives arguments to others; None among them for **values."""
+    return {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.keyword)}
+
+
+def quoted_names(node: ast.AST) -> set[str]:
+    """Return the names in texts that a call may read as code: frame.query("x > @LIMIT"), numexpr.evaluate("a * B")."""
+    found = set[str]()
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call):
+            called = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+            pattern = _QUOTED.get(str(called))
+            for inner in ast.walk(call) if pattern is not None else ():
+                if pattern is not None and isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                    found |= set(pattern.findall(inner.value))
     return found
 
 

@@ -105,6 +105,15 @@ REFUSED = {
     ),
     "iterator": ("COUNT = iter([1, 2])", "x + next(COUNT)", "a value of type list_iterator", "COUNT"),
     "globals": ("LIMIT = 1", "x + globals()['LIMIT']", "the result of globals()", "globals"),
+    "modules": (
+        "import sys\nHIGH = 1", "x + sys.modules[__name__].HIGH", "looks for modules in sys.modules", "import what",
+    ),
+    "namespace": (
+        "DEEP = 1\ndef some():\n    return 0", "x + some.__globals__['DEEP']", "__globals__", "name what it uses",
+    ),
+    "frame": (
+        "import inspect\nNEAR = 1", "x + inspect.currentframe().f_lineno", "currentframe", "name what it uses",
+    ),
     "logger": ("import logging\nLOG = logging.getLogger('a')", "x + LOG.level", "a value of type Logger", "LOG.level"),
 }  # fmt: skip
 
