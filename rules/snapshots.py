@@ -19,6 +19,7 @@ from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
 from rules.files.locations import is_url
 from rules.files.project_paths import FILE, heir_of, is_rule_file, own_folder, root_key
+from rules.files.surrounding_state import surroundings_hold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
-_FORMAT = 8
+_FORMAT = 9
 _AT_ONCE = 16
 """Sources that are asked for side by side."""
 _FEW = 8
@@ -174,6 +175,8 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "rule_files": len(files.rule_files),
         "absent": sorted(files.absent),
+        "read_folders": dict(files.folders),
+        "environment": dict(files.environment),
     }
 
 
@@ -186,7 +189,7 @@ def _edited(root: str, record: dict[str, Any], index: Index, *, most: int) -> li
 
     None, too, if anything else is otherwise.
     """
-    if record["tools"] != _tools():
+    if record["tools"] != _tools() or not surroundings_hold(root, record["read_folders"], record["environment"]):
         return None
     edited = _edited_files(root, record, index, most)
     if edited is None or not _listings_hold(root, record):

@@ -24,8 +24,8 @@ class FileDigests:
 
     A file written just before it was read could be written again without a new time stamp. Its signature proves
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
-    were looked for and must not come to be, `matched` the patterns that must match the same files, `rule_files` the
-    rule files that there are.
+    were looked for and must not come to be, `matched` the patterns that must match the same files, `folders` and
+    `environment` the states of what Python files have read beside files, `rule_files` the rule files that there are.
     """
 
     def __init__(
@@ -47,6 +47,8 @@ class FileDigests:
         self.seen: dict[str, tuple[Signature, str]] = {}
         self.absent: set[str] = set()
         self.matched: dict[str, tuple[str, ...]] = {}
+        self.folders: dict[str, str | None] = {}
+        self.environment: dict[str, str | None] = {}
         self.rule_files: list[str] = []
         for path, text in (unsaved or {}).items():
             data = text.encode(errors="surrogatepass")

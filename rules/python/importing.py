@@ -21,11 +21,12 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from rules.python.ordering import HELPER, compile_ordered, ordered
 from rules.python.outside import OURS, Outside
+from rules.python.packages import is_loose
 
 Running = Callable[[str], contextlib.AbstractContextManager[object]]
 PREFIX = "_rules_project_"
@@ -90,6 +91,10 @@ class ProjectModules:
         """Let loose modules be found in `sys.modules` meanwhile."""
         return self._importer.outside.shown()
 
+    def file_of(self, frame: FrameType) -> str | None:
+        """Return the file of a frame's code, relative to the project, if its module is the project's or loose."""
+        return self._importer.file_of(frame)
+
     def is_loose_file(self, file: str) -> bool:
         """Whether a file is that of a loose module that was imported."""
         return file in self._importer.outside.files
@@ -135,6 +140,13 @@ class _Importer:
             sys.modules.pop(name)
             self._files[name] = "/".join(parts)
             self._edges.setdefault(self._name_of(path), set()).add(name)
+
+    def file_of(self, frame: FrameType) -> str | None:
+        name, file = str(frame.f_globals.get("__name__")), frame.f_code.co_filename
+        if name in self._files:
+            return self._files[name]
+        outside = name.partition(".")[0] not in OURS and os.path.isabs(file) and is_loose(name, file)
+        return self._relative(file) if outside else None
 
     def traced(self, path: str) -> Traced:
         found = Traced()

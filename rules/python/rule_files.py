@@ -12,7 +12,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,10 +22,14 @@ from cache.signatures import Signature
 from compiler.fingerprint import digest_of, fingerprint
 from rules.config.front_matter import RuleOptions
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
+from rules.files.surrounding_state import surroundings_hold
 from rules.python.faults import Misuse, fault_record, located, of_fault, shown_path
 from rules.python.packages import packages_of
+from rules.python.surroundings import Reads, ReadsOfProject
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from sqlglot import exp
 
     from cache.index import Index
@@ -113,6 +117,7 @@ class PythonFiles:
         self._rules: dict[str, dict[str, PythonRule]] = {}
         self._recordings: dict[str, Recording] = {}
         self._variables: dict[str, dict[str, str]] = {}
+        self._reads = ReadsOfProject(self._root, self._file_of, self._digest_if_any)
 
     def declared(self, path: str) -> tuple[list[Declared], list[DeclaredFunction]]:
         """Return the rules of a file, and the functions that it declares or imports. Raises `UserError`."""
@@ -166,7 +171,7 @@ class PythonFiles:
         assert self._modules is not None
         call = RuleCall(rule, inputs, schema_of, lambda wanted: self._variable(None, wanted))
         try:
-            with self._modules.visible(path):
+            with self._modules.visible(path), self._reads.noted():
                 query = call.query(fuse=fuse)
         except KeyboardInterrupt:
             raise
@@ -205,9 +210,19 @@ class PythonFiles:
         """Collect the declarations and dependencies of a file's code while it runs."""
         from rules.python.declarations import calling, recording
 
-        with recording() as declared, calling(_Importing(lambda name: self._variable(path, name))):
+        importing = _Importing(lambda name: self._variable(path, name))
+        with recording() as declared, calling(importing), self._reads.noted():
             self._recordings[path] = declared
             yield
+
+    def _file_of(self, frame: FrameType) -> str | None:
+        return None if self._modules is None else self._modules.file_of(frame)
+
+    def _digest_if_any(self, path: str) -> str | None:
+        try:
+            return self._files.digest(path)
+        except OSError:
+            return None
 
     def _read(self, path: str) -> bytes:
         """Read a file, which must be the one whose digest is remembered. Raises `UserError`."""
@@ -251,8 +266,13 @@ class PythonFiles:
         }
         for one in traced.loaded_before | renewed:  # this process has older code: whoever comes next imports it anew
             self._files.note(one, Signature(-1, -1, -1, -1), "", settled=False)
+        reads = Reads()
+        for one in sorted(traced.files):
+            reads.add(self._reads.of(one))
+        self._watch(reads)
         record: dict[str, Any] = {
             "digest": self._digest(path),
+            "reads": asdict(reads),
             "imports": {one: self._digest(one) for one in sorted(traced.files - {path})},
             "absent": sorted(traced.absent),
             "packages": [[one.name, one.state, one.record, one.digest] for one in packages],
@@ -267,6 +287,13 @@ class PythonFiles:
         names = {"names": [rule.name for rule in self._rules[path].values()]}
         self._index.remember("parsed", {self._memo(path): record, self._names_memo(path): names})
         return record
+
+    def _watch(self, reads: Reads) -> None:
+        """Let changes of what was read be noticed by later commands."""
+        missing = {path for path, digest in reads.files.items() if digest is None}
+        self._files.absent |= {path for path in missing if not self._files.exists(path)}
+        self._files.folders |= reads.folders
+        self._files.environment |= reads.variables
 
     def _is_now(self, path: str, digest: str | None) -> bool:
         try:
@@ -375,11 +402,17 @@ class PythonFiles:
             return False
         if not all(path is None or self._is_now(path, digest) for _, _, path, digest in record["packages"]):
             return False
+        reads = Reads(**record["reads"])
+        if {path: self._digest_if_any(path) for path in reads.files} != reads.files:
+            return False
+        if not surroundings_hold(self._root, reads.folders, reads.variables):
+            return False
         try:
             found = {path: self._files.digest(path) for path in record["imports"]}
         except OSError:
             return False
         self._files.absent |= set(record["absent"])
+        self._watch(reads)
         return bool(found == record["imports"])
 
     def _variable(self, path: str | None, name: str) -> Value:
@@ -421,6 +454,8 @@ def _declared(record: Mapping[str, Any]) -> list[Declared]:
     meaning = {"file": record["digest"], "imports": record["imports"], "variables": record["variables"]}
     if record["packages"]:
         meaning["packages"] = [[name, state] for name, state, *_ in record["packages"]]
+    if any(record["reads"].values()):
+        meaning["reads"] = record["reads"]
     source = fingerprint(meaning)
     return [
         Declared(

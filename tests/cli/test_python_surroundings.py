@@ -1,0 +1,176 @@
+"""Files, folders and environment variables that a project's Python reads: a change of one runs what it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.inprocess import build, run
+from support.projects import SampleProject
+
+READING = """
+import json
+import os
+import runpy
+from pathlib import Path
+
+from rules import rule, udf
+
+from limits import most
+
+ROOT = Path(__file__).parents[1]
+TERMS = json.loads((ROOT / "config" / "terms.json").read_text())
+SCRIPT = runpy.run_path(str(ROOT / "config" / "script.txt"))["ADDED"]
+STEP = int(os.environ.get("SAMPLE_STEP", "1"))
+OPTIONAL = ROOT / "config" / "optional.txt"
+
+
+def optional():
+    try:
+        return int(OPTIONAL.read_text())
+    except FileNotFoundError:
+        return 0
+
+
+@udf.python
+def raised(amount: int) -> int:
+    return amount * TERMS["factor"]
+
+
+@rule
+def at_import(orders):
+    return orders.mutate(x=orders.amount * TERMS["factor"])
+
+
+@rule
+def of_script(orders):
+    return orders.mutate(script=orders.amount + SCRIPT)
+
+
+@rule
+def of_environment(orders):
+    return orders.mutate(step=orders.amount + STEP)
+
+
+@rule
+def when_called(orders):
+    with open(ROOT / "config" / "least.txt") as file:
+        return orders.filter(orders.amount > int(file.read()))
+
+
+@rule
+def of_missing(orders):
+    return orders.mutate(optional=orders.amount + optional())
+
+
+@rule
+def of_helper(orders):
+    return orders.filter(orders.amount < most())
+
+
+@rule
+def of_folder():
+    for path in sorted((ROOT / "specs").glob("*.txt")):
+
+        @rule(name=f"spec_{path.stem}")
+        def one(orders):
+            return orders.mutate(spec=orders.amount * int(path.read_text()))
+
+        yield one
+"""
+LIMITS = """
+import functools
+from pathlib import Path
+
+
+@functools.cache
+def most():
+    return int((Path(__file__).parent / "config" / "most.txt").read_text())
+"""
+SECOND = """
+from rules import rule
+
+from limits import most
+
+
+@rule
+def of_helper_again(orders):
+    return orders.mutate(most=most())
+"""
+EDITS: dict[str, tuple[str, str, set[str]]] = {
+    "at import": ("config/terms.json", '{"factor": 3}', {"at_import", "by_function"}),
+    "nothing new": ("config/terms.json", '{ "factor": 3 }', set()),
+    "run as a script": ("config/script.txt", "ADDED = 2", {"of_script"}),
+    "when called": ("config/least.txt", "2", {"when_called"}),
+    "missing before": ("config/optional.txt", "5", {"of_missing"}),
+    "by a helper that keeps it": ("config/most.txt", "6", {"of_helper", "of_helper_again"}),
+    "a file of the folder": ("specs/a.txt", "7", {"spec_a"}),
+    "a new file in the folder": ("specs/b.txt", "8", {"spec_b"}),
+    "a file beside": ("config/unread.txt", "9", set()),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SampleProject:
+    sample = SampleProject(tmp_path / "project", sources=["orders"])
+    sample.parquet("orders", {"amount": [1, 2, 3, 4]})
+    sample.write("rules/reading.py", READING)
+    sample.write("rules/second.py", SECOND)
+    sample.write("limits.py", LIMITS)
+    sample.sql("by_function", "SELECT raised(o.amount) AS x FROM orders AS o")
+    given = {"terms.json": '{"factor": 2}', "script.txt": "ADDED = 1", "least.txt": "1", "most.txt": "9"}
+    for name, text in given.items():
+        sample.write(f"config/{name}", text)
+    sample.write("specs/a.txt", "1")
+    return sample
+
+
+def executed(project: SampleProject) -> set[str]:
+    """Build; a second build has nothing to do."""
+    found = build(project).executed
+    assert run(project, "build").stdout.startswith("nothing to do")
+    return found
+
+
+@pytest.mark.slow
+def test_a_change_of_what_is_read_runs_exactly_what_it_changes(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "of_environment" in executed(project)
+    for name, (path, text, concerned) in EDITS.items():
+        project.write(path, text)
+        assert executed(project) == concerned, name
+    monkeypatch.setenv("SAMPLE_STEP", "5")
+    assert executed(project) == {"of_environment"}
+    monkeypatch.setenv("SAMPLE_OTHER", "5")
+    assert run(project, "build").stdout.startswith("nothing to do")
+    monkeypatch.delenv("SAMPLE_STEP")
+    assert build(project).statuses["of_environment"] == "restored"
+    clean = SampleProject.copy_of(project.root, project.root.parent / "clean")
+    names = build(clean).executed
+    assert [name for name in names if clean.product(name) != project.product(name)] == []
+
+
+CALLS = {
+    "file": ("int(open('config/least.txt').read())", "open"),
+    "path": ("int(Path('config/least.txt').read_text())", "read_text"),
+    "environment": ("int(os.environ['SAMPLE_STEP'])", "os.environ"),
+    "variable": ("int(os.getenv('SAMPLE_STEP', '1'))", "os.getenv"),
+}
+
+
+def test_a_function_must_not_read_what_nobody_would_see_change(project: SampleProject) -> None:
+    functions = [
+        f"@udf.python\ndef f_{name}(x: int) -> int:\n    return x + {call}\n" for name, (call, _) in CALLS.items()
+    ]
+    head = "import os\nfrom pathlib import Path\nfrom rules import udf\n\n"
+    project.write("rules/functions.py", head + "\n".join(functions))
+    for name in CALLS:
+        project.sql(name, f"SELECT f_{name}(o.amount) AS x FROM orders AS o")
+    products = {one["name"]: one for one in build(project, "-k", expect=1).document["products"]}
+    for name, (_, said) in CALLS.items():
+        assert products[name]["error"]["message"] == (
+            f"a function reads by '{said}' when it is called, where nobody would notice a change"
+        )
+        assert "at the top of the file" in products[name]["error"]["hint"]
