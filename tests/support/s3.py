@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from obstore.store import S3Store
 
@@ -228,8 +229,7 @@ def objects(port: int, prefix: str = "") -> list[str]:
 
 def content(port: int, name: str) -> bytes:
     """Return an object."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{BUCKET}/{name}", timeout=30) as answer:
-        return answer.read()
+    return bytes(obstore.get(client(port), name).bytes())
 
 
 def put(port: int, name: str, data: bytes) -> None:
