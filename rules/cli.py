@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors
 from rules.printable import printable_block, without_secrets
 from rules.terminal import signals
-from rules.terminal.output import Output, OutputError, abandon, open_closed_streams, writing
+from rules.terminal.output import Output, OutputError, abandon, open_closed_streams, results, results_apart, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_any_text()
     output = Output(as_json=_wants_json(words))
     try:
-        with signals.raised():
+        with results_apart(), signals.raised():
             code = _ended_well(words, output)
     except KeyboardInterrupt as stop:
         _stop(output, None, stop)
@@ -50,12 +50,12 @@ def _ended_well(words: list[str], output: Output) -> int:
         except SystemExit as done:  # argparse has printed help
             code = int(done.code or 0)
         with writing():
-            sys.stdout.flush()
+            results().flush()
     except BrokenPipeError:  # the reader of our output has gone, for example `rules ls | head -1`
-        abandon(sys.stdout)
+        abandon(results())
         return FAILED
     except OutputError as error:
-        abandon(sys.stdout)
+        abandon(results())
         output.error([f"error: cannot write the output: {error}"])
         return FAILED
     return code

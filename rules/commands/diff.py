@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.compiling.session import Session, load
@@ -101,7 +100,7 @@ def _rules(project: Project, request: Request, store: Store, options: argparse.N
         output.result(one.edit.name for one in found.differences if not one.edit.means_the_same)
     else:
         base = options.against or "its last build"
-        output.result(comparison_lines(found, base, output.width(sys.stdout)), painted=True)
+        output.result(comparison_lines(found, base, output.width()), painted=True)
     return any(not one.edit.means_the_same for one in found.differences)
 
 

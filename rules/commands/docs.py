@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from rules.errors import UserError
 from rules.files.project_paths import find_root, store_root
 from rules.report.runs import document
 from rules.terminal.arguments import not_negative
+from rules.terminal.output import results
 from rules.wording import byte_size, plural
 
 if TYPE_CHECKING:
@@ -71,6 +71,6 @@ def _serve(folder: Path, port: int, fields: dict[str, Any], output: Output) -> i
             output.document(document("docs", status="ok", **fields, url=url))
         else:
             output.result([f"serving {folder} at {url} until Ctrl-C"])
-        sys.stdout.flush()
+        results().flush()
         server.serve_forever(poll_interval=0.2)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.config.project import load_project
@@ -43,11 +42,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
             if output.as_json:
                 output.document(execution_document(execution, whole=asked == "evidence"))
             else:
-                output.result(_SHOWN[asked](execution, output.width(sys.stdout)))
+                output.result(_SHOWN[asked](execution, output.width()))
             return 0
         found = explain(project, options.name, options.profile, store)
     if output.as_json:
         output.document(explain_document(found))
     else:
-        output.result(explain_lines(found, output.width(sys.stdout), verbose=output.verbosity > 0))
+        output.result(explain_lines(found, output.width(), verbose=output.verbosity > 0))
     return 0

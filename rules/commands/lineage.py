@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
@@ -63,14 +62,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     whole = options.name == table
     if form == "text" and whole and output.verbosity >= 0:
-        output.result(table_tree(traced.lineage, table, question, output.width(sys.stdout)))
+        output.result(table_tree(traced.lineage, table, question, output.width()))
         return 0
     answers = [answer(traced.lineage, name, question) for name in names]
     if form == "json":
         output.document(table_document(traced.lineage, table, answers) if whole else column_document(answers[0]))
     elif form == "text":
         quiet = output.verbosity < 0
-        tree = column_tree(answers[0], output.width(sys.stdout), control=options.control)
+        tree = column_tree(answers[0], output.width(), control=options.control)
         output.result(names_only(answers) if quiet else tree)
     else:
         steps = [step for one in answers for step in (*(one.upstream or ()), *(one.downstream or ()))]

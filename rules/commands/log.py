@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rules.files.project_paths import find_root
@@ -60,7 +59,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             for build, started, seconds, status, summary in builds
         ]
         header = ["build", "started", "took", "status", "products"]
-        lines = table_lines(header, rows, right=[2], width=output.width(sys.stdout))
+        lines = table_lines(header, rows, right=[2], width=output.width())
         output.result(lines if rows else ["no builds yet"])
     return 0
 
@@ -82,7 +81,7 @@ def _show_product(options: argparse.Namespace, found: list[Event], output: Outpu
         aligned = table_lines(["build", "status", "table", "reason"], rows)
         start = aligned[0].index("reason")
         output.result(
-            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width(sys.stdout)),
+            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width()),
             painted=True,
         )
 
@@ -118,7 +117,7 @@ def _show_build(build: str, results: list[tuple[Any, ...]], output: Output) -> N
         aligned = table_lines(["status", "product", "took", "reason"], rows, right=[2])
         start = aligned[0].index("reason")
         output.result(
-            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width(sys.stdout)),
+            wrapped_lines([[line[:start].rstrip(), line[start:]] for line in aligned], output.width()),
             painted=True,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.config.project import load_project
@@ -56,5 +55,5 @@ def run(options: argparse.Namespace, output: Output) -> int:
             for name in order
         ]
         header = ["product", "path", "tags", "description"]
-        output.result(table_lines(header, rows, width=output.width(sys.stdout)) if rows else ["no products"])
+        output.result(table_lines(header, rows, width=output.width()) if rows else ["no products"])
     return 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
+from rules.terminal.output import results
 
 if TYPE_CHECKING:
     import argparse
@@ -29,5 +31,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise
         message, hint = "rules lsp needs the package pygls", "install leastwork-rules[lsp]"
         raise UserError(message, code="missing-package", hint=hint) from error
-    make_server().start_io()
+    with os.fdopen(os.dup(results().fileno()), "wb") as speaking:  # its end closes what it speaks on
+        make_server().start_io(stdout=speaking)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     elif output.verbosity < 0:
         output.result(view.dirty)
     else:
-        width = output.width(sys.stdout)
+        width = output.width()
         lines = view.lines(explain=options.explain, verbose=output.verbosity > 0, width=width)
         output.result(lines, painted=True)
     if not output.as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.core import Core
@@ -114,11 +113,11 @@ class _Screen:
             if answer is not planned:
                 self._output.result(built_lines(answer, self._core.root, planned.errors), painted=True)
             if answer.rows is not None:
-                self._output.rows(rows_lines(answer.rows, self._output.width(sys.stdout)))
+                self._output.rows(rows_lines(answer.rows, self._output.width()))
         self._flush()
 
     def _flush(self) -> None:
-        from rules.terminal.output import writing
+        from rules.terminal.output import results, writing
 
         with writing():
-            sys.stdout.flush()
+            results().flush()

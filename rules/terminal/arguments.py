@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rules.files.project_paths import DEFAULT_PROFILE, profile_name
+from rules.terminal.output import results
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,7 +64,7 @@ def require_format(options: argparse.Namespace, output: Output, known: Formats[A
         message = f"--json cannot hold --format {options.format}"
         raise UserError(message, code="usage", hint=f"leave out --json to print {options.format} alone")
     chosen = known[options.format] if options.format is not None else None
-    if chosen is not None and chosen.unfit is not None and sys.stdout.isatty():
+    if chosen is not None and chosen.unfit is not None and results().isatty():
         message, hint = chosen.unfit
         raise UserError(message, code="usage", hint=hint)
 

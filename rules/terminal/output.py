@@ -37,6 +37,29 @@ _COLOURS = {
 _NARROW = 80
 
 
+_kept: list[TextIO] = []
+"""The standard outputs of the commands that run in this process, the innermost last."""
+
+
+def results() -> TextIO:
+    """Return the stream that results of commands go to."""
+    return _kept[-1] if _kept else sys.stdout
+
+
+@contextlib.contextmanager
+def results_apart() -> Iterator[None]:
+    """Keep the standard output to results: what the project's Python prints goes to the standard error.
+
+    A `print` in a rule would otherwise stand in the middle of a JSON document, a CSV file or an editor's messages.
+    """
+    _kept.append(sys.stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = _kept.pop()
+
+
 class OutputError(Exception):
     """The standard output cannot be written to: the disk is full, or it was closed from the start."""
 
@@ -53,7 +76,7 @@ class Output:
         """Print a command's result as text; `painted` lines start with a status or verdict, which is coloured."""
         for line in lines:
             text = _line(line)
-            self._print(self.paint(text, sys.stdout) if painted else text)
+            self._print(self.paint(text, results()) if painted else text)
 
     def rows(self, lines: Iterable[str]) -> None:
         """Print a table of rows, in which URLs are values like others."""
@@ -62,14 +85,14 @@ class Output:
 
     def data(self, text: str) -> None:
         """Print what programs read: exact, but for a terminal."""
-        self._print(printable_block(text) if sys.stdout.isatty() else text)
+        self._print(printable_block(text) if results().isatty() else text)
 
     @contextlib.contextmanager
     def bytes(self) -> Iterator[BinaryIO]:
         """Give the standard output as a stream of bytes, for what programs read: exact, but for a terminal."""
         with writing():
-            sys.stdout.flush()
-        yield io.BufferedWriter(_PrintableBytes() if sys.stdout.isatty() else _Bytes())
+            results().flush()
+        yield io.BufferedWriter(_PrintableBytes() if results().isatty() else _Bytes())
 
     def annotation(self, command: str, properties: dict[str, str], text: str) -> None:
         """Print a workflow command of GitHub."""
@@ -77,7 +100,7 @@ class Output:
 
     def document(self, document: dict[str, Any]) -> None:
         """Print the one JSON document."""
-        narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+        narrow = (results().encoding or "utf-8").lower().replace("-", "") != "utf8"
         text = json.dumps(document_without_secrets(document), ensure_ascii=narrow, default=str)
         self._print(printable_json(text))
 
@@ -111,8 +134,12 @@ class Output:
             return False
         return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
-    def width(self, stream: TextIO) -> int | None:
-        """Return the columns of the terminal that `stream` is, or None: what is not seen on a terminal is never cut."""
+    def width(self, stream: TextIO | None = None) -> int | None:
+        """Return the columns of the terminal that a stream is, or None: what is not seen on a terminal is never cut.
+
+        stream: that of results by default.
+        """
+        stream = stream or results()
         if not stream.isatty():
             return None
         try:
@@ -123,7 +150,7 @@ class Output:
 
     def _print(self, text: str) -> None:
         with writing():
-            sys.stdout.write(f"{text}\n")
+            results().write(f"{text}\n")
 
     def _tell(self, line: str) -> None:
         try:
@@ -141,11 +168,11 @@ class _Bytes(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         with writing():
-            return sys.stdout.buffer.write(data)
+            return results().buffer.write(data)
 
     def flush(self) -> None:
         with writing():
-            sys.stdout.buffer.flush()
+            results().buffer.flush()
 
 
 class _PrintableBytes(_Bytes):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rules.errors import USAGE, UserError
 from rules.terminal.other_tools import command_hint, option_hint
+from rules.terminal.output import results
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -60,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """Print the help; argparse would ignore that nobody can read it."""
-        (file or sys.stdout).write(self.format_help())
+        (file or results()).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print. Raises `UserError`."""

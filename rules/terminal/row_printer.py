@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rules.formats.cells import Rows, records
@@ -41,7 +40,7 @@ def print_rows(
         return
     writer = _writer(options)
     if writer is None:
-        lines, footer = rows.table(found, remark, output.width(sys.stdout))
+        lines, footer = rows.table(found, remark, output.width())
         output.rows(lines if output.verbosity < 0 else [*lines, footer])
         return
     with output.bytes() as out:

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rules.terminal.output import results
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -163,7 +165,7 @@ def end(number: int) -> NoReturn:
     if ahead is not None:
         ahead.end_helpers()
     with contextlib.suppress(*_UNWRITABLE):
-        sys.stdout.flush()
+        results().flush()
     with contextlib.suppress(*_UNWRITABLE):
         if "rich" in sys.modules and sys.stderr.isatty():  # which hides it while it draws
             sys.stderr.write(_SHOW_CURSOR)
@@ -176,7 +178,7 @@ def leave_threads(code: int) -> None:
     threads = sys.modules.get("rules.running.threads")
     if threads is None or not threads.are_left():
         return
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (results(), sys.stderr):
         with contextlib.suppress(*_UNWRITABLE):
             stream.flush()
     os._exit(code)

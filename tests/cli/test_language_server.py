@@ -336,7 +336,7 @@ def test_sql_in_python_is_known_where_it_is_in_the_file(sample: SampleProject) -
 @pytest.mark.slow
 def test_python_is_run_only_where_that_is_allowed(sample: SampleProject) -> None:
     ran = sample.root / "ran"
-    code = f"from pathlib import Path\nfrom rules import rule\nPath({str(ran)!r}).touch()\n"
+    code = f"from pathlib import Path\nfrom rules import rule\nPath({str(ran)!r}).touch()\nprint('ran')\n"
     sample.write("rules/own.py", f"{code}\n@rule\ndef own(orders):\n    return orders.select('id')\n")
 
     async def session(editor: Editor) -> None:

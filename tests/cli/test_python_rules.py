@@ -373,3 +373,21 @@ def test_diff_against_a_commit(project: SampleProject) -> None:
     ran = run(project, "diff", "--against", "HEAD", "--json")
     assert {rule["name"]: rule["class"] for rule in ran.document["rules"]}["large"] == "column"
     assert {rule["class"] for rule in ran.document["rules"] if rule["name"] != "large"} == {"cosmetic"}
+
+
+@pytest.mark.slow
+def test_what_the_projects_python_prints_is_never_among_results(project: SampleProject) -> None:
+    project.write(
+        "rules/chatty.py",
+        "from rules import rule, udf\n\nprint('imported')\n\n\n@udf.python\ndef twice(number: int) -> int:\n"
+        "    print('called')\n    return number * 2\n\n\n@rule\ndef chatty(orders):\n    print('asked')\n"
+        "    return orders.select(id=twice(orders.id))\n",
+    )
+    ran = run(project, "build", "--json", "-s", "chatty")
+    assert ran.document["status"] == "ok"  # the only thing on the standard output
+    said = ran.stderr.splitlines()
+    assert {"imported", "asked", "called"} <= set(said)
+    project.write("rules/chatty.py", project.read("rules/chatty.py").replace("* 2", "* 3"))
+    assert run(project, "plan", "--json").document["status"] == "ok"
+    query = run(project, "query", "SELECT twice(o.id) AS n FROM orders AS o WHERE o.id = 1", "--json")
+    assert (query.document["data"], "called" in query.stderr) == ([{"n": 3}], True)

@@ -58,7 +58,10 @@ class Editor:
     async def stop(self) -> None:
         await asyncio.wait_for(self.client.shutdown_async(None), _PATIENCE)
         self.client.exit(None)
+        server = self.client._server  # noqa: SLF001 — pygls does not give it out
         await self.client.stop()
+        assert server is not None
+        assert server.returncode == 0
 
     def uri(self, path: str) -> str:
         return (self.project.root / path).as_uri()
