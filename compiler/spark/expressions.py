@@ -9,16 +9,18 @@ would turn into NULL, where DataFusion fails (a lossy cast, a division by zero),
 
 from __future__ import annotations
 
-import datetime
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlglot import exp
 
+from compiler.spark import moments
+from compiler.spark.aggregates import aggregate
 from compiler.spark.numbers import (
     as_float,
     beside_float,
+    call,
     cast_to,
     constant,
     float_as_decimal,
@@ -26,28 +28,31 @@ from compiler.spark.numbers import (
     is_tame,
     is_there,
     may_be_float,
-    moved_day,
     or_fail,
     quotient,
     widened,
 )
 from compiler.spark.refusal import RefusedError
+from compiler.spark.texts import TEXTS
 from compiler.spark.types import (
+    COUNTED,
     EXACT_DIGITS,
     INTEGERS,
+    MOMENTS,
     MOST_DIGITS,
-    QUOTIENT_DIGITS,
+    Entry,
     SparkTypes,
+    Write,
     as_decimal,
     decimal_of,
     decimal_type,
     is_exact,
     is_known,
-    sum_type,
 )
+from compiler.spark.windows import window
 from compiler.sql.functions import function_name
 
-Write = Callable[[exp.Expr], exp.Expr]
+_PLAIN_SCALE = 6
 _RANKS = ("int8", "int16", "int32", "int64")
 
 
@@ -82,7 +87,7 @@ def _each(value: Any, write: Write) -> Any:
 def _column(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     del write
     kind = types.of(node)
-    if not is_known(kind):
+    if not is_known(kind) or (kind == COUNTED and types.is_input(node)):
         raise RefusedError(f"the type of column {node.name}{f', {kind},' if kind else ''} is not one of both engines")
     return node.copy()
 
@@ -103,14 +108,44 @@ def _is(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     return _same(node, types, write)
 
 
+def _beside_moments(values: list[exp.Expr], types: SparkTypes, write: Write) -> list[exp.Expr] | None:
+    """Write values to compare, timestamps or dates among them, and texts that are such; None for others."""
+    kinds = [types.of(one) for one in values]
+    own = next((kind for kind in kinds if kind in MOMENTS), None)
+    if own is not None:
+        found = [_as_timestamp(one, kind, own, write) for one, kind in zip(values, kinds, strict=True)]
+    elif "date32" in kinds and "string" in kinds:
+        found = [_as_day(one, kind, write) for one, kind in zip(values, kinds, strict=True)]
+    else:
+        return None
+    written_out = [one for one in found if one is not None]
+    return written_out if len(written_out) == len(found) else None
+
+
+def _as_timestamp(node: exp.Expr, kind: str | None, wanted: str, write: Write) -> exp.Expr | None:
+    text = moments.literal_moment(node) or moments.moment_text(node)
+    if text is not None:
+        return moments.moment(text, wanted)
+    if kind == wanted or isinstance(node, exp.Null):
+        return write(node)
+    return cast_to(write(node), wanted) if kind == "date32" else None
+
+
+def _as_day(node: exp.Expr, kind: str | None, write: Write) -> exp.Expr | None:
+    text = moments.literal_day(node)
+    if text is not None:
+        return cast_to(exp.Literal.string(text), "date32")
+    return write(node) if kind == "date32" or isinstance(node, exp.Null) else None
+
+
 def _common(node: exp.Expr, values: list[exp.Expr], types: SparkTypes, *, order: bool = True) -> None:
     """Raise `RefusedError` unless values are of one type, or are numbers that both engines compare exactly."""
     kinds = [types.of(one) for one in values if not isinstance(one, exp.Null)]
     if len(set(kinds)) <= 1 and all(map(is_exact, kinds)):
         return
-    if order and all(kind in INTEGERS for kind in kinds):
+    if order and all(kind in INTEGERS or kind == COUNTED for kind in kinds):
         return
-    decimals = [as_decimal(kind) for kind in kinds]
+    decimals = [(20, 0) if kind == COUNTED else as_decimal(kind) for kind in kinds]
     if order and all(one is not None for one in decimals):
         exact = [one for one in decimals if one is not None]
         if max(one[0] - one[1] for one in exact) + max(one[1] for one in exact) <= MOST_DIGITS:
@@ -134,7 +169,8 @@ def _is_some_float(node: exp.Expr) -> bool:
 
 
 def _comparison(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    sides = _beside_floats([node.this, node.expression], types, write)
+    values = [node.this, node.expression]
+    sides = _beside_floats(values, types, write) or _beside_moments(values, types, write)
     if sides is None:
         _common(node, [node.this, node.expression], types)
         return _same(node, types, write)
@@ -145,7 +181,7 @@ def _between(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     if node.args.get("symmetric"):
         raise RefusedError("BETWEEN SYMMETRIC is not known there")
     values = [node.this, node.args["low"], node.args["high"]]
-    sides = _beside_floats(values, types, write)
+    sides = _beside_floats(values, types, write) or _beside_moments(values, types, write)
     if sides is None:
         _common(node, values, types)
         return _same(node, types, write)
@@ -186,13 +222,12 @@ def _within(change: Callable[[exp.Expr, str], exp.Expr], node: exp.Expr, kind: s
 def _arithmetic(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     """`n + m` of integers, decimals or floats. Decimals that need more than 38 digits have no certain type."""
     kind = types.of(node)
-    if kind == "date32":
-        moved = moved_day(node, write(node.this))
-        if moved is None:
-            raise RefusedError("of intervals only whole days, weeks, months and years are known to mean the same there")
-        return moved
+    if kind == "date32" or kind in MOMENTS:
+        return moments.moved(node, write(node.this), kind)
     if kind is None:
         raise RefusedError(_mixed(node, types))
+    if kind == "int64" and types.of(node.this) == "date32":
+        return moments.days_between(write(node.this), write(node.expression))
     sides = [write(node.this), write(node.expression)]
     kinds = [types.of(node.this) or "", types.of(node.expression) or ""]
     if kind == "float64":
@@ -214,8 +249,8 @@ def _mixed(node: exp.Expr, types: SparkTypes) -> str:
 
 def _with_digits(node: exp.Expr, kind: str | None) -> exp.Expr:
     """Return an integer as a decimal of the digits that DataFusion gives it."""
-    digits = as_decimal(kind)
-    return cast_to(node, decimal_type(digits[0], 0)) if kind in INTEGERS and digits is not None else node
+    digits = (20, 0) if kind == COUNTED else as_decimal(kind)
+    return cast_to(node, decimal_type(digits[0], 0)) if decimal_of(kind) is None and digits is not None else node
 
 
 def _division(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
@@ -268,6 +303,9 @@ def _in(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     if inner is not None:
         _common(node, [node.this, inner], types, order=False)
         return exp.In(this=write(node.this), query=write(inner))
+    sides = _beside_moments([node.this, *node.expressions], types, write)
+    if sides is not None:
+        return exp.In(this=sides[0], expressions=sides[1:])
     _common(node, [node.this, *node.expressions], types)
     return _same(node, types, write)
 
@@ -297,24 +335,31 @@ def _cast(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     """A cast that loses nothing: there is no value on which it could fail."""
     assert isinstance(node, exp.Cast)
     kind, target = types.of(node.this), types.of(node)
-    if isinstance(node.this, exp.Literal) and node.this.is_string and target == "date32":
-        try:
-            day = datetime.date.fromisoformat(node.this.name)
-        except ValueError:
-            raise RefusedError(f"the date '{node.this.name}' is not written as YYYY-MM-DD") from None
-        return cast_to(exp.Literal.string(day.isoformat()), "date32")
+    of_moment = moments.cast(node, types, write)
+    if of_moment is not None:
+        return of_moment
     if kind is not None and target == "float64" and may_be_float(kind):
         return as_float(write(node.this), kind)
     if kind is not None and target is not None and _may_only_be_too_wide(kind, target):
         return widened(write(node.this), kind, target)
+    if kind == "string" == target:
+        return write(node.this)
+    if kind == "bool" and (target == "string" or target in INTEGERS):
+        return cast_to(write(node.this), target or "")
     if kind is None or target is None or not _is_lossless(kind, target):
         raise RefusedError(f"CAST of {kind or 'an uncertain type'} to {target or node.to.sql()} may lose something")
     return cast_to(write(node.this), target)
 
 
 def _is_lossless(kind: str, target: str) -> bool:
-    if kind == target or (kind in INTEGERS and target == "string"):
+    if (
+        (kind == target and is_known(kind))
+        or (kind in INTEGERS and target == "string")
+        or (kind, target) == (COUNTED, "int64")
+    ):
         return True
+    if target == "string":  # from seven digits behind the point on Spark writes some with an exponent
+        return 0 <= (decimal_of(kind) or (0, -1))[1] <= _PLAIN_SCALE
     if kind in INTEGERS and target in INTEGERS:
         return _RANKS.index(kind) <= _RANKS.index(target)
     before, after = as_decimal(kind), decimal_of(target)
@@ -332,94 +377,34 @@ def _may_only_be_too_wide(kind: str, target: str) -> bool:
     return before is not None and after is not None and before[1] <= after[1] and not _is_lossless(kind, target)
 
 
-def _average(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    """AVG of decimals, cut off. That of integers is a sum of floats, whose bits depend on the order of rows."""
-    kind, own = types.of(node.this) or "", types.of(node)
-    _require_plain(node)
-    if decimal_of(kind) is None or own is None or isinstance(node.parent, exp.Filter | exp.Window):
-        raise RefusedError(f"AVG of {kind or 'an uncertain type'} is not known to mean the same there")
-    total = sum_type(kind)
-    counted = exp.Count(this=write(node.this))
-    return quotient(exp.Sum(this=write(node.this)), counted, (total, "int64"), own, QUOTIENT_DIGITS)
+def _abs(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
+    """`abs` of decimals: that of the least integer is no integer."""
+    (value,) = node.expressions
+    if decimal_of(types.of(value)) is None:
+        raise RefusedError(f"abs of {types.of(value) or 'an uncertain type'} is not known to mean the same there")
+    return call("abs", write(value))
 
 
-def _aggregate(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    kind, is_sum = types.of(node.this), isinstance(node, exp.Sum)
-    _require_plain(node)
-    decimal = decimal_of(kind)
-    if is_sum and not (kind in INTEGERS or decimal is not None):
-        raise RefusedError(f"SUM of {kind or 'an uncertain type'} is not known to mean the same there")
-    if not is_exact(kind):
-        raise RefusedError(f"{type(node).__name__.upper()} of {kind or 'an uncertain type'} is not known there")
-    found = type(node)(this=write(node.this))
-    if not (is_sum and decimal is not None and decimal[0] + 10 > MOST_DIGITS):
-        return found
-    if isinstance(node.parent, exp.Filter | exp.Window):
-        raise RefusedError("SUM of so wide decimals with FILTER is not known to mean the same there")
-    counted = exp.Count(this=write(node.this))
-    return or_fail(found, exp.GT(this=counted, expression=exp.Literal.number(0)))
+def _nullif(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
+    """`nullif(a, b)`: of the type that both have together."""
+    one, other = node.expressions
+    kind = types.of(node)
+    _common(node, [one, other], types)
+    if kind is None:
+        raise RefusedError("nullif of several types is not known to mean the same there")
+    found = write(one) if types.of(one) == kind else cast_to(write(one), kind)
+    is_equal = exp.EQ(this=write(one), expression=write(other))
+    return exp.Case(ifs=[exp.If(this=is_equal, true=exp.Null())], default=found)
 
 
-def _require_plain(node: exp.Expr) -> None:
-    if any(value for key, value in node.args.items() if key != "this"):
-        raise RefusedError(f"{type(node).__name__.upper()} of several arguments is not known there")
-
-
-def _count(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    counted = node.this
-    if node.expressions:
-        raise RefusedError("COUNT of several columns is not known to mean the same there")
-    if isinstance(counted, exp.Star):
-        return exp.Count(this=exp.Star())
-    if isinstance(counted, exp.Distinct):
-        if len(counted.expressions) != 1 or not is_exact(types.of(counted.expressions[0])):
-            raise RefusedError(
-                "COUNT(DISTINCT …) of floats, or of several columns, is not known to mean the same there"
-            )
-        return exp.Count(this=exp.Distinct(expressions=[write(counted.expressions[0])]))
-    return exp.Count(this=write(counted))
-
-
-def _filtered(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
+def _grouping(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
+    """`grouping(c)` of one column of a ROLLUP."""
     del types
-    return exp.Filter(this=write(node.this), expression=exp.Where(this=write(node.expression.this)))
+    if len(node.expressions) != 1:
+        raise RefusedError("grouping of several columns is not known to mean the same there")
+    return cast_to(call("grouping", write(node.expressions[0])), "int32")
 
 
-def _length(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    (text,) = node.expressions
-    if types.of(text) != "string":
-        raise RefusedError("the length of what is no string is not known there")
-    return exp.Anonymous(this="char_length", expressions=[write(text)])
-
-
-def _substr(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    text, *numbers = node.expressions
-    if types.of(text) != "string" or not all(
-        isinstance(one, exp.Literal) and one.is_int and least <= int(one.name) < 1 << 31
-        for one, least in zip(numbers, (1, 0), strict=False)
-    ):
-        raise RefusedError("substr is only known to mean the same with numbers that are written out, from 1 on")
-    written_out = [exp.Literal.number(one.name) for one in numbers]
-    return exp.Anonymous(this="substring", expressions=[write(text), *written_out])
-
-
-def _affix(spark: str) -> Callable[[exp.Expr, SparkTypes, Write], exp.Expr]:
-    def write_affix(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-        if [types.of(one) for one in node.expressions] != ["string", "string"]:
-            raise RefusedError(f"{spark} of other values than strings is not known there")
-        return exp.Anonymous(this=spark, expressions=[write(one) for one in node.expressions])
-
-    return write_affix
-
-
-def _date_part(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
-    part, day = node.expressions
-    if part.name not in {"year", "month", "day"} or types.of(day) != "date32":
-        raise RefusedError("of parts of dates only year, month and day of a DATE are known to mean the same there")
-    return exp.Anonymous(this=part.name, expressions=[write(day)])
-
-
-Entry = Callable[[exp.Expr, SparkTypes, Write], exp.Expr]
 ALLOWED: Mapping[type[exp.Expr], Entry] = {
     exp.Column: _column, exp.Literal: _literal, exp.Null: _same, exp.Boolean: _same, exp.Paren: _same,
     exp.And: _same, exp.Or: _same, exp.Not: _same, exp.Is: _is, exp.Between: _between, exp.In: _in, exp.Like: _like,
@@ -427,11 +412,11 @@ ALLOWED: Mapping[type[exp.Expr], Entry] = {
     exp.GTE: _comparison, exp.NullSafeEQ: _comparison, exp.NullSafeNEQ: _comparison,
     exp.Add: _arithmetic, exp.Sub: _arithmetic, exp.Mul: _arithmetic, exp.Div: _division, exp.Mod: _remainder,
     exp.Neg: _negation, exp.DPipe: _concatenation, exp.Coalesce: _case, exp.Case: _case, exp.If: _same,
-    exp.Cast: _cast, exp.Sum: _aggregate, exp.Avg: _average, exp.Min: _aggregate, exp.Max: _aggregate,
-    exp.Count: _count, exp.Filter: _filtered,
+    exp.Cast: _cast, exp.Sum: aggregate, exp.Avg: aggregate, exp.Min: aggregate, exp.Max: aggregate,
+    exp.Count: aggregate, exp.Filter: aggregate, exp.Window: window,
 }  # fmt: skip
 FUNCTIONS: Mapping[str, Entry] = {
-    "char_length": _length, "character_length": _length, "length": _length, "substr": _substr, "substring": _substr,
-    "starts_with": _affix("startswith"), "ends_with": _affix("endswith"), "date_part": _date_part,
+    **TEXTS, "date_part": moments.date_part, "date_trunc": moments.date_trunc, "make_date": moments.make_date,
+    "grouping": _grouping, "abs": _abs, "nullif": _nullif,
 }  # fmt: skip
 """Functions of the engine, by their names there."""

@@ -1,4 +1,4 @@
-"""Arithmetic of which the two engines have other rules: quotients, averages, decimals beside floats, days.
+"""Arithmetic of which the two engines have other rules: quotients, averages, decimals beside floats.
 
 Quotients of decimals are cut off by DataFusion, and rounded by Spark: here they are made of integers. A decimal that is
 compared with a float is compared by DataFusion as a decimal of `_FLOAT_SCALE` digits, and as a float by Spark.
@@ -11,12 +11,26 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from compiler.spark.refusal import RefusedError
-from compiler.spark.types import EXACT_DIGITS, INTEGERS, MOST_DIGITS, SparkTypes, as_decimal, decimal_of, decimal_type
+from compiler.spark.refusal import LOCALLY, RefusedError
+from compiler.spark.types import (
+    COUNTED,
+    EXACT_DIGITS,
+    INTEGERS,
+    MOST_DIGITS,
+    TIMESTAMP,
+    ZONED,
+    SparkTypes,
+    as_decimal,
+    decimal_of,
+    decimal_type,
+    is_exact,
+)
+from compiler.sql.functions import function_name
 
 SQL_TYPES = {
     "int8": "TINYINT", "int16": "SMALLINT", "int32": "INT", "int64": "BIGINT", "float64": "DOUBLE",
-    "string": "STRING", "bool": "BOOLEAN", "date32": "DATE",
+    "string": "STRING", "bool": "BOOLEAN", "date32": "DATE", TIMESTAMP: "TIMESTAMP_NTZ", ZONED: "TIMESTAMP",
+    COUNTED: "BIGINT",
 }  # fmt: skip
 TOO_WIDE = "a decimal has more than 38 digits"
 NO_QUOTIENT = "a division by zero, or a decimal of more than 38 digits"
@@ -27,8 +41,6 @@ _EXACT_POWER = 22
 _TAME = 1e100
 """Products of decimals and a few literals between its inverse and this are neither infinite nor cut off to zero."""
 _SPLIT = 2.0**40
-_UNITS = {"day": ("date_add", 1), "week": ("date_add", 7), "month": ("add_months", 1), "year": ("add_months", 12)}
-_MOST_DAYS = 100_000
 
 
 def sql_type(kind: str) -> str:
@@ -51,6 +63,11 @@ def or_fail(found: exp.Expr, is_due: exp.Expr, message: str = TOO_WIDE) -> exp.E
     """Return a value that is NULL where Spark cannot compute it; that fails where one is due."""
     error = call("raise_error", exp.Literal.string(message))
     return call("coalesce", found, exp.Case(ifs=[exp.If(this=is_due, true=error)]))
+
+
+def or_locally(found: exp.Expr, is_sure: exp.Expr) -> exp.Expr:
+    """Return a value where it is surely that of both engines; where it is not, the query fails with `LOCALLY`."""
+    return exp.Case(ifs=[exp.If(this=is_sure, true=found)], default=call("raise_error", exp.Literal.string(LOCALLY)))
 
 
 def is_there(*nodes: exp.Expr) -> exp.Expr:
@@ -119,7 +136,7 @@ def is_tame(node: exp.Expr, types: SparkTypes) -> bool:
 
     That is so of integers and decimals, of sums of such, and of what is multiplied or divided by a positive literal.
     """
-    if isinstance(node, exp.Paren):
+    if isinstance(node, exp.Paren | exp.Alias):
         return is_tame(node.this, types)
     kind = types.of(node)
     if kind in INTEGERS or decimal_of(kind) is not None:
@@ -129,6 +146,12 @@ def is_tame(node: exp.Expr, types: SparkTypes) -> bool:
         return 1 / _TAME < value < _TAME
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
         return is_tame(node.this.selects[0].unalias(), types)
+    if isinstance(node, exp.Filter | exp.Window):
+        return is_tame(node.this, types)
+    if function_name(node) == "date_part":
+        return kind == "float64"
+    if isinstance(node, exp.Avg):
+        return types.of(node.this) in INTEGERS
     if isinstance(node, exp.Cast):
         return kind == "float64" and types.of(node.this) != "string" and is_tame(node.this, types)
     if isinstance(node, exp.Add | exp.Sub):
@@ -138,6 +161,13 @@ def is_tame(node: exp.Expr, types: SparkTypes) -> bool:
         scales = [one for one in (sides if isinstance(node, exp.Mul) else sides[1:]) if _is_positive(one)]
         return bool(scales) and all(is_tame(one, types) for one in sides)
     return False
+
+
+def is_certain(node: exp.Expr, types: SparkTypes) -> bool:
+    """Whether rows may be compared, grouped and sorted by an expression: both engines have its values in one order."""
+    while isinstance(node, exp.Paren | exp.Alias | exp.Filter | exp.Window):
+        node = node.this
+    return is_exact(types.of(node)) or (isinstance(node, exp.Avg) and is_tame(node, types))
 
 
 def _is_positive(node: exp.Expr) -> bool:
@@ -201,18 +231,6 @@ def float_quotient(left: exp.Expr, right: exp.Expr, *, is_positive: bool) -> exp
     infinite = exp.Mul(this=left.copy(), expression=cast_to(exp.Literal.string("Infinity"), "float64"))
     is_zero = exp.EQ(this=right.copy(), expression=_zero())
     return exp.Paren(this=exp.Case(ifs=[exp.If(this=is_zero, true=infinite)], default=plain))
-
-
-def moved_day(node: exp.Expr, day: exp.Expr) -> exp.Expr | None:
-    """Return `day + INTERVAL '3 month'`, of whole days, weeks, months or years; None if it is not known."""
-    interval = node.args["expression"]
-    amount, _, unit = str(interval.this.name if interval.this is not None else "").partition(" ")
-    unit = (unit or str(interval.args.get("unit") or "")).lower().removesuffix("s")
-    if unit not in _UNITS or not amount.removeprefix("-").isdigit():
-        return None
-    function, factor = _UNITS[unit]
-    count = int(amount) * factor * (-1 if isinstance(node, exp.Sub) else 1)
-    return call(function, day, exp.Literal.number(str(count))) if abs(count) <= _MOST_DAYS else None
 
 
 def _unscaled(node: exp.Expr, kind: str) -> exp.Expr:

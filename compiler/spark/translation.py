@@ -15,14 +15,14 @@ from compiler.names.lexical import resolve_names
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
 from compiler.spark.expressions import written
-from compiler.spark.numbers import sql_type
-from compiler.spark.refusal import RefusedError
-from compiler.spark.top_rows import top_rows
-from compiler.spark.types import SparkTypes, is_exact, is_known
+from compiler.spark.numbers import is_certain, sql_type
+from compiler.spark.refusal import LOCALLY, RefusedError
+from compiler.spark.top_rows import TIED, top_rows
+from compiler.spark.types import SparkTypes, is_known
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 
-TRANSLATION = 2
+TRANSLATION = 3
 """Raised when a query of the list is written otherwise, and its table may be another."""
 _JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
           ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
@@ -53,9 +53,9 @@ def for_spark(meaning: str, inputs: Mapping[str, Schema], product: Schema, order
     return with_deep_stack(lambda: _Query(meaning, inputs, product).text(order))
 
 
-def may_tie(meaning: str) -> bool:
-    """Whether the query of a rule may fail with `TIED` on Spark, and is then run locally. meaning: as in `Compiled`."""
-    return parse(meaning).args.get("limit") is not None
+def may_run_here(query: str) -> bool:
+    """Whether a query for Spark may fail because the local engine has to compute its table."""
+    return TIED in query or LOCALLY in query
 
 
 class _Query:
@@ -124,8 +124,8 @@ class _Query:
         return [query]
 
     def _query(self, query: exp.Expr) -> exp.Query:
-        if isinstance(query, exp.Union):
-            return self._union(query)
+        if isinstance(query, exp.Union | exp.Intersect | exp.Except):
+            return self._set_operation(query)
         if isinstance(query, exp.Subquery) and not query.args.get("alias"):
             return exp.Subquery(this=self._query(query.this))
         if not isinstance(query, exp.Select):
@@ -146,7 +146,7 @@ class _Query:
         if query.args.get("distinct") is not None:
             if query.args["distinct"].args.get("on") is not None:
                 raise RefusedError("DISTINCT ON is not known there")
-            self._require_exact(query.expressions, "DISTINCT")
+            self._require_certain(query.expressions, "DISTINCT")
             found["distinct"] = exp.Distinct()
         return exp.Select(**found, **self._tail(query))
 
@@ -159,27 +159,32 @@ class _Query:
             for key in query.args["order"].expressions:
                 column = key.this
                 is_output = isinstance(column, exp.Column) and not column.table and column.name in outputs
-                self._require_exact([outputs[column.name] if is_output else column], "ORDER BY")
+                self._require_certain([outputs[column.name] if is_output else column], "ORDER BY")
                 first = bool(key.args.get("nulls_first"))
                 this = column.copy() if is_output else self._expression(column)
                 keys.append(exp.Ordered(this=this, desc=bool(key.args.get("desc")), nulls_first=first))
             found["order"] = exp.Order(expressions=keys)
         return found
 
-    def _union(self, query: exp.Union) -> exp.Query:
+    def _set_operation(self, query: exp.SetOperation) -> exp.Query:
         _require_only(query, {"this", "expression", "distinct", "order", "with_"})
-        branches = self._outermost(query)
+        branches, name = self._outermost(query), type(query).__name__.upper()
         for items in zip(*(branch.selects for branch in branches), strict=True):
             kinds = {self._types.of(item) for item in items}
             if len(kinds) > 1 or not is_known(next(iter(kinds))):
-                raise RefusedError("UNION of several types is not known to mean the same there")
+                raise RefusedError(f"{name} of several types is not known to mean the same there")
         if query.args.get("distinct"):
-            self._require_exact(branches[0].selects, "UNION")
+            self._require_certain([item for branch in branches for item in branch.selects], name)
+        elif not isinstance(query, exp.Union):
+            raise RefusedError(f"{name} ALL is not known to mean the same there")
         found: dict[str, Any] = {"distinct": bool(query.args.get("distinct"))}
         if query.args.get("with_") is not None:
             found["with_"] = self._with(query.args["with_"])
-        sides = {"this": self._query(query.this), "expression": self._query(query.expression)}
-        return exp.Union(**sides, **found, **self._tail(query))
+        for key in ("this", "expression"):
+            side = self._query(query.args[key])
+            # INTERSECT binds more closely than the others.
+            found[key] = exp.Subquery(this=side) if isinstance(side, exp.SetOperation) else side
+        return type(query)(**found, **self._tail(query))
 
     def _with(self, clause: exp.With) -> exp.With:
         if clause.args.get("recursive"):
@@ -220,15 +225,23 @@ class _Query:
         return exp.Join(this=self._item(join.this), side=join.side or None, kind=join.kind or None, **given)
 
     def _group(self, group: exp.Group) -> exp.Group:
-        _require_only(group, {"expressions"})
-        if any(isinstance(one, exp.Literal) for one in group.expressions):
-            raise RefusedError("GROUP BY of a constant is not known to mean the same there")
-        self._require_exact(group.expressions, "GROUP BY")
-        return exp.Group(expressions=[self._expression(one) for one in group.expressions])
+        _require_only(group, {"expressions", "rollup", "cube"})
+        given = [one for key in ("expressions", "rollup", "cube") for one in group.args.get(key) or ()]
+        sets = [one for one in given if isinstance(one, exp.Rollup | exp.Cube)]
+        if sets and len(given) > 1:
+            raise RefusedError("GROUP BY of several kinds is not known to mean the same there")
+        keys = sets[0].expressions if sets else given
+        if any(isinstance(one, exp.Literal | exp.Tuple) for one in keys):
+            raise RefusedError("GROUP BY of a constant, or of columns in brackets, is not known to mean the same there")
+        self._require_certain(keys, "GROUP BY")
+        written_keys = [self._expression(one) for one in keys]
+        if not sets:
+            return exp.Group(expressions=written_keys)
+        return exp.Group(expressions=[type(sets[0])(expressions=written_keys)])
 
-    def _require_exact(self, items: Sequence[exp.Expr], what: str) -> None:
+    def _require_certain(self, items: Sequence[exp.Expr], what: str) -> None:
         for item in items:
-            if not is_exact(self._types.of(item)):
+            if not is_certain(item, self._types):
                 kind = self._types.of(item) or "an uncertain type"
                 raise RefusedError(f"{what} of {kind} is not known to mean the same there")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from sqlglot import exp
 
 from compiler.analysis.types import Types
+from compiler.names.resolve import INPUT_DB
 from compiler.sql.functions import function_name
 
 MOST_DIGITS = 38
@@ -19,18 +21,30 @@ _KEPT_SCALE = 6
 _DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 20}
 """As decimals, integers have so many digits: as many as both engines give them in arithmetic with decimals."""
 _DECIMAL = re.compile(r"decimal128<(\d+), (-?\d+)>")
+TIMESTAMP = "timestamp<us>"
+ZONED = 'timestamp<us, "UTC">'
+MOMENTS = frozenset({TIMESTAMP, ZONED})
+"""Of timestamps those of microseconds, without a time zone or in that of the session, UTC: Spark has no others."""
+COUNTED = "uint64"
+"""What ROW_NUMBER and the like yield: a BIGINT of Spark's, which has no integers without a sign."""
+_COUNTED_DIGITS = 20
+_TIMESTAMPS = {None: "timestamp<ns>", 0: "timestamp<s>", 3: "timestamp<ms>", 6: TIMESTAMP, 9: "timestamp<ns>"}
 _FUNCTIONS = {
-    "char_length": "int32",
-    "character_length": "int32",
-    "length": "int32",
-    "substr": "string",
-    "substring": "string",
-    "starts_with": "bool",
-    "ends_with": "bool",
-    "date_part": "int32",
-}
+    **dict.fromkeys(
+        (
+            "substr", "substring", "upper", "lower", "reverse", "replace", "concat", "split_part", "left", "right",
+            "repeat", "lpad", "rpad", "trim", "btrim", "ltrim", "rtrim",
+        ),
+        "string",
+    ),
+    **dict.fromkeys(("char_length", "character_length", "length", "octet_length", "strpos", "grouping"), "int32"),
+    **dict.fromkeys(("starts_with", "ends_with", "contains"), "bool"),
+    "make_date": "date32",
+}  # fmt: skip
+_LIKE_ARGUMENT = {"lag": 0, "lead": 0, "abs": 0, "date_trunc": 1}
+"""Functions with the type of an argument, and which."""
 INTEGERS = frozenset(_DIGITS)
-EXACT = INTEGERS | {"string", "bool", "date32"}
+EXACT = INTEGERS | {COUNTED, "string", "bool", "date32", *MOMENTS}
 """Types of which equal values have equal bits, besides decimals. Floats are not: NaN and the zeros have several."""
 
 
@@ -84,6 +98,12 @@ def is_known(kind: str | None) -> bool:
     return kind == "float64" or is_exact(kind)
 
 
+Write = Callable[[exp.Expr], exp.Expr]
+"""Writes an expression for Spark."""
+Entry = Callable[[exp.Expr, "SparkTypes", Write], exp.Expr]
+"""Writes one kind of expression. Raises `RefusedError`."""
+
+
 class SparkTypes(Types):
     """The types of one qualified query; None where they are not certain."""
 
@@ -94,6 +114,9 @@ class SparkTypes(Types):
         if isinstance(node, exp.Cast) and node.to.this is exp.DType.DECIMAL:
             digits = [int(one.name) for one in node.to.expressions]
             return decimal_type(*digits) if len(digits) == 2 else None  # noqa: PLR2004
+        if isinstance(node, exp.Cast) and node.to.this is exp.DType.TIMESTAMP:
+            digits = [int(one.name) for one in node.to.expressions]
+            return _TIMESTAMPS.get(digits[0] if digits else None)
         if isinstance(node, exp.DPipe):
             return "string" if self.of(node.this) == self.of(node.expression) == "string" else None
         if isinstance(node, exp.Div):
@@ -107,14 +130,39 @@ class SparkTypes(Types):
             decimal = decimal_of(self.of(node.this))
             if decimal is not None:
                 return sum_type(decimal_type(*decimal)) if isinstance(node, exp.Sum) else _average(*decimal)
+            if isinstance(node, exp.Avg):
+                return "float64" if self.of(node.this) in INTEGERS else None
         if isinstance(node, exp.Case | exp.Coalesce):
             return self._widest(values_of(node))
-        return super().of(node) or _FUNCTIONS.get(function_name(node) or "")
+        return super().of(node) or self._function(node)
+
+    def is_input(self, node: exp.Expr) -> bool:
+        """Whether a column is one of an input, and not of a query within."""
+        item = self._owners.get(id(node))
+        return isinstance(item, exp.Table) and item.db == INPUT_DB and id(item) not in self._sources
+
+    def _function(self, node: exp.Expr) -> str | None:
+        name, arguments = function_name(node) or "", node.expressions
+        if name in _LIKE_ARGUMENT:
+            place = _LIKE_ARGUMENT[name]
+            kind = self.of(arguments[place]) if len(arguments) > place else None
+            return None if name == "date_trunc" and kind not in MOMENTS else kind
+        if name == "nullif":
+            return self._widest(arguments)
+        if name == "date_part":
+            is_epoch = arguments[0].name.lower() == "epoch"
+            return "float64" if is_epoch else "int32"
+        return _FUNCTIONS.get(name)
 
     def _arithmetic(self, node: exp.Binary) -> str | None:
         kinds = self.of(node.this), self.of(node.expression)
+        if COUNTED in kinds:
+            is_sum = isinstance(node, exp.Add | exp.Sub) and "int64" in kinds
+            return decimal_type(_COUNTED_DIGITS + 1, 0) if is_sum else None
+        if isinstance(node, exp.Sub) and kinds == ("date32", "date32"):
+            return "int64"
         if isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Interval):
-            return "date32" if kinds[0] == "date32" else None
+            return kinds[0] if kinds[0] in {"date32", *MOMENTS} else None
         if isinstance(node, exp.Mod):
             return super()._arithmetic(node)
         if "float64" in kinds:

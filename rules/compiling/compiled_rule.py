@@ -92,7 +92,7 @@ class CompiledRule:
     ) -> CompiledRule:
         """Return the rule with its place. identity: of the engine that runs it there; None for the local one.
 
-        may_run_here: whether it is run by the local engine after all if rows tie, which is then in its fingerprint too.
+        may_run_here: whether the local engine may have to run it after all, which is then in its fingerprint too.
         """
         if identity is None:
             return replace(self, placement=placement)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from compiler.compiled import Tier
 from compiler.spark.refusal import RefusedError
-from compiler.spark.translation import for_spark, may_tie
+from compiler.spark.translation import for_spark, may_run_here
 from rules.compiling.compiled_records import Body, load_body
 from rules.compiling.compiled_rule import CompiledRule, Placement
 from rules.wording import byte_size
@@ -73,34 +73,38 @@ class Placing:
         found = {}
         for name, rule in compiled.items():
             place = Placement("spark") if by_size is None else by_size.place(name)
-            reason = self.why_local(rule)
-            if reason is not None:
-                place = Placement("local", reason)
+            try:
+                query = self._query(rule)
+            except RefusedError as error:
+                query, place = "", Placement("local", str(error))
             if place.engine == "local":
                 found[name] = rule.placed(place)
             else:
-                ties = may_tie(load_body(self.index, rule.memo).meaning)
-                found[name] = rule.placed(place, identity, may_run_here=ties)
+                found[name] = rule.placed(place, identity, may_run_here=may_run_here(query))
         return found
 
     def why_local(self, rule: CompiledRule) -> str | None:
         """Return why a rule cannot run on Spark, None if both engines are known to make the same table of it."""
-        if rule.rule.streams is not None:
-            return "its function is called with streams of Arrow"
-        if rule.node.parts.get("functions"):
-            return "it calls a function of the project"
-        if rule.node.volatile:
-            return "it is volatile"
-        if rule.rule.tier is Tier.STABLE:
-            return "tier 1 promises the order of its inputs' rows"
-        for name in rule.scans:
-            if name in self.given:
-                return f"{name} has columns that are not in its files"
         try:
-            spark_query(rule, load_body(self.index, rule.memo), self.schemas)
+            self._query(rule)
         except RefusedError as error:
             return str(error)
         return None
+
+    def _query(self, rule: CompiledRule) -> str:
+        """Return the query of a rule for Spark. Raises `RefusedError`."""
+        if rule.rule.streams is not None:
+            raise RefusedError("its function is called with streams of Arrow")
+        if rule.node.parts.get("functions"):
+            raise RefusedError("it calls a function of the project")
+        if rule.node.volatile:
+            raise RefusedError("it is volatile")
+        if rule.rule.tier is Tier.STABLE:
+            raise RefusedError("tier 1 promises the order of its inputs' rows")
+        for name in rule.scans:
+            if name in self.given:
+                raise RefusedError(f"{name} has columns that are not in its files")
+        return spark_query(rule, load_body(self.index, rule.memo), self.schemas)
 
 
 def spark_query(rule: CompiledRule, body: Body, schemas: Mapping[str, Schema]) -> str:

@@ -52,8 +52,8 @@ class UnorderedError(EngineError):
     """The rows of a query that ran on several partitions are more than are put in order afterwards."""
 
 
-class TiedRowsError(EngineError):
-    """Which rows a LIMIT keeps of several that tie is not for this engine to say."""
+class UndecidedError(EngineError):
+    """It depends on the order of rows what the table is, for instance which of several that tie a LIMIT keeps."""
 
 
 @dataclass(frozen=True)

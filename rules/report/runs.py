@@ -121,7 +121,7 @@ def audit_errors(audit: AuditReport) -> list[UserError]:
 def audit_lines(audit: AuditReport) -> list[str]:
     """Return what an audit came to in one line."""
     where = {None: "again", "local": "locally", "spark": "on Spark"}[audit.engine]
-    tied = [f"audit: {plural(len(audit.tied), 'product')} not compared, as rows tie at a LIMIT"] if audit.tied else []
+    tied = [f"audit: {plural(len(audit.tied), 'product')} not compared, as their order matters"] if audit.tied else []
     if not audit.checked:
         why = "could be run again" if audit.engine is None else f"the other engine has made and can be run {where}"
         return [f"audit: nothing was skipped that {why}", *tied]

@@ -30,7 +30,7 @@ from rules.engine.protocol import (
     Executed,
     Job,
     MemoryExhaustedError,
-    TiedRowsError,
+    UndecidedError,
 )
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.engine.writing import GROUP_BYTES
@@ -74,7 +74,7 @@ _BYTES_OF_VALUE = 8
 
 
 class OpenTiesError(Exception):
-    """Which rows a LIMIT keeps of several that tie is open, and whoever asked wants no other engine to say."""
+    """The table depends on the order of rows, and whoever asked wants no other engine to say."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Runner:
     breaks_ties: bool = True
     """Whether rules that could be spread are put in an order, which no earlier version did."""
     settles_ties: bool = True
-    """Whether the local engine runs a rule of the cluster's whose rows tie at its LIMIT; else it is `OpenTiesError`."""
+    """Whether the local engine runs a rule of the cluster's that it has to decide; else it is `OpenTiesError`."""
 
     @classmethod
     def of(cls, prepared: Prepared, evidence: Evidence) -> Runner:
@@ -255,13 +255,13 @@ class Runner:
     def _run_on_cluster(self, rule: CompiledRule, job: Job) -> Executed:
         """Run a query on the cluster, whose rows come in the order of its own ORDER BY. Raises `EngineError`.
 
-        Where rows tie at its LIMIT the local engine decides between them, whose settings are in the rule's fingerprint.
+        Where the table depends on the order of rows the local engine has to say, whose settings are in the fingerprint.
         """
         engine = self.session.cluster
         assert engine is not None
         try:
             executed = engine.stoppable(self.stop).execute(job)
-        except TiedRowsError:
+        except UndecidedError:
             if not self.settles_ties:
                 raise OpenTiesError from None
             here = replace(job, query=replace(job.query, sql=self.bodies.body(rule).sql))

@@ -114,7 +114,7 @@ class AuditReport:
     engine: Place | None = None
     """The engine that ran what the other one had made."""
     tied: tuple[str, ...] = ()
-    """Products that cannot be compared: several of their rows tie at a LIMIT, between which an engine may choose."""
+    """Products that cannot be compared: an engine may choose the order of rows that tie, and it matters."""
 
 
 @dataclass(frozen=True)

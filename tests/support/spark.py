@@ -181,9 +181,11 @@ def assert_same_bag(here: SampleProject, there: SampleProject, name: str) -> Non
 
 
 def bits(values: pa.ChunkedArray) -> list[object]:
-    """Return values, floats by their bits and dates as days, as Python has none after the year 9999."""
+    """Return values, floats by their bits, dates and timestamps as numbers, as Python has none after the year 9999."""
     if pa.types.is_floating(values.type):
         return [None if one is None else f"{struct.pack('<d', one).hex()} {one}" for one in values.to_pylist()]
+    if pa.types.is_timestamp(values.type):
+        return list(values.cast(pa.int64()).to_pylist())
     return list((values.cast(pa.int32()) if pa.types.is_date32(values.type) else values).to_pylist())
 
 

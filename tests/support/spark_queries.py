@@ -17,6 +17,7 @@ _INTS = ("n", "m", "i", "h", "g")
 _DECIMALS = ("p", "q", "w", "z")
 _COLUMNS = {
     "int": _INTS, "decimal": _DECIMALS, "float": ("x", "y"), "text": ("s", "r"), "bool": ("b", "c"), "date": ("d", "e"),
+    "moment": ("t", "u"), "zoned": ("v",),
 }  # fmt: skip
 KINDS = tuple(_COLUMNS)
 _ODD = ("stamp", "zoned", "list", "small", "many", "bytes", "nanos", "clock", "pair", "coded")
@@ -24,6 +25,13 @@ _ODD = ("stamp", "zoned", "list", "small", "many", "bytes", "nanos", "clock", "p
 _TEXTS = ("'a'", "''", "'ü😀'", "'it''s'", "'\\'", "'${x}'", "' a '", "'\x7f'", "'ß'")
 _PATTERNS = ("a%", "_", "%b", "%", "", "a_b", "%ü%", "_%_", "ß", "a%b%")
 _DAYS = ("1582-10-04", "1582-10-15", "0001-01-01", "9999-12-31", "2000-02-29", "1970-01-01", "1900-03-01")
+_PARTS = ("year", "quarter", "month", "week", "day", "doy", "dow")
+_TIMES = ("hour", "minute", "second")
+_BEGINNINGS = {
+    "moment": ("day", "hour", "minute", "second", "millisecond"),
+    "zoned": ("minute", "second", "millisecond"),
+}
+"""Longer units leave the range of nanoseconds, in which the local engine computes them."""
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
 
 
@@ -35,7 +43,7 @@ def table(chance: Random) -> pa.Table:
         "g": pa.array([0, 1, -1, 127, -128, None], pa.int8()),
         "z": pa.array([*base["z"].to_pylist(), *(Decimal(f"{sign}{'9' * 28}.9999999999") for sign in ("", "-"))],
                       pa.decimal128(38, 10)),
-        "stamp": pa.array([day, datetime.datetime(2024, 3, 31, 2, 30), None], pa.timestamp("us")),
+        "stamp": pa.array([day, datetime.datetime(2024, 3, 31, 2, 30), None], pa.timestamp("ms")),
         "zoned": pa.array([day, None], pa.timestamp("us", "Europe/Berlin")),
         "list": pa.array([[1, None], [], None], pa.list_(pa.int64())),
         "small": pa.array([1.5, float("nan"), -0.0, None], pa.float32()),
@@ -64,14 +72,14 @@ class Writer:
             return self._leaf(kind)
         ways: dict[str, Callable[[int], str]] = {
             "int": self._int, "decimal": self._decimal, "float": self._float, "text": self._text, "bool": self._bool,
-            "date": self._date,
+            "date": self._date, "moment": self._moment, "zoned": self._zoned,
         }  # fmt: skip
         return ways[kind](depth - 1) if self._chance.random() < 0.8 else self._choice(kind, depth - 1)
 
     def total(self, depth: int = 1) -> str:
         """Return an aggregate."""
         name = self._chance.choice(("SUM", "MIN", "MAX", "COUNT", "AVG", "COUNT(DISTINCT", "COUNT(*)"))
-        kinds = {"SUM": ("int", "decimal"), "AVG": ("decimal",)}.get(name, KINDS)
+        kinds = {"SUM": ("int", "decimal"), "AVG": ("decimal", "int")}.get(name, KINDS)
         if name == "COUNT(*)":
             found = name
         elif name.endswith("DISTINCT"):
@@ -105,6 +113,8 @@ class Writer:
             "text": _TEXTS,
             "bool": ("TRUE", "FALSE"),
             "date": tuple(f"DATE '{day}'" for day in _DAYS),
+            "moment": tuple(f"CAST('{day} 23:59:59.000001' AS TIMESTAMP(6))" for day in _DAYS),
+            "zoned": (f"{self._alias}.v",),
         }
         return pick(literals[kind])
 
@@ -125,7 +135,8 @@ class Writer:
                 f"({one} + {other})", f"({one} - {other})", f"({one} * {other})", f"(-{one})",
                 f"({one} / {self._chance.choice((1, 2, 7, 9223372036854775807))})", f"({one} % 7)", f"({one} % 2)",
                 f"CAST({one} AS BIGINT)", f"char_length({self.value('text', depth)})",
-                f"EXTRACT({self._chance.choice(('year', 'month', 'day'))} FROM {self.value('date', depth)})",
+                f"EXTRACT({self._chance.choice(_PARTS)} FROM {self.value('date', depth)})",
+                f"EXTRACT({self._chance.choice((*_PARTS, *_TIMES))} FROM {self.value('moment', depth)})",
             )
         )  # fmt: skip
 
@@ -163,7 +174,22 @@ class Writer:
     def _date(self, depth: int) -> str:
         one, sign = self.value("date", depth), self._chance.choice("+-")
         amount, unit = self._chance.choice((0, 1, 12, 90)), self._chance.choice(("DAY", "WEEK", "MONTH", "YEAR"))
-        return f"({one} {sign} INTERVAL '{amount}' {unit})"
+        moment = self.value(self._chance.choice(("moment", "zoned")), depth)
+        return self._chance.choice((f"({one} {sign} INTERVAL '{amount}' {unit})", f"CAST({moment} AS DATE)"))
+
+    def _moment(self, depth: int, kind: str = "moment") -> str:
+        one, sign = self.value(kind, depth), self._chance.choice("+-")
+        amount = self._chance.choice((0, 1, 12, 90))
+        unit = self._chance.choice(("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"))
+        return self._chance.choice(
+            (
+                f"({one} {sign} INTERVAL '{amount}' {unit})",
+                f"date_trunc('{self._chance.choice(_BEGINNINGS[kind])}', {one})",
+            )
+        )
+
+    def _zoned(self, depth: int) -> str:
+        return self._moment(depth, "zoned")
 
     def _bool(self, depth: int) -> str:
         kind = self._chance.choice(KINDS)
@@ -194,7 +220,7 @@ def expression(chance: Random) -> str:
 def query(chance: Random) -> str:
     """Return a random query of t."""
     one, other = Writer(chance), Writer(chance, "o")
-    pick, kind = chance.choice, chance.choice(("int", "text", "bool", "date", "decimal"))
+    pick, kind = chance.choice, chance.choice(("int", "text", "bool", "date", "decimal", "moment"))
     key, totals = one.value(kind, 2), ", ".join(f"{one.total()} AS c{place}" for place in range(4))
     condition, second = one.value("bool", 2), other.value(kind, 1)
     joined = f"FROM t AS t {pick(('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'))} t AS o ON {one.value(kind, 1)} = {second}"

@@ -21,10 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.removal import remove_scratch
+from compiler.spark.refusal import LOCALLY
 from compiler.spark.top_rows import TIED
 from compiler.spark.translation import view_columns, view_name
+from compiler.spark.types import COUNTED
 from rules.engine.fallbacks import Fallback
-from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, TiedRowsError
+from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, UndecidedError
 from rules.engine.spark.connection import end_jobs, open_session, unanswered
 from rules.engine.spark.executor_work import MARK, WRITTEN
 from rules.engine.stopping import Stop, StoppedError
@@ -192,10 +194,15 @@ def _input(session: SparkSession, entry: EngineInput, staging: Staging | None) -
 def _like(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return a table of the schema's layout. Raises `EngineError` if it has other columns."""
     found = [(field.name, _logical(field.type)) for field in table.schema]
-    planned = [(field.name, _logical(field.type)) for field in schema]
+    planned = [(field.name, _signed(_logical(field.type))) for field in schema]
     if found != planned:
         raise EngineError(f"Spark returned the columns {found}, but {planned} were planned")
     return table.cast(pa.schema([pa.field(field.name, field.type) for field in schema]))
+
+
+def _signed(kind: str) -> str:
+    """Return a type as Spark returns it: counts of rows are without a sign here only."""
+    return "int64" if kind == COUNTED else kind
 
 
 def _logical(kind: pa.DataType) -> str:
@@ -213,8 +220,9 @@ def _errors(remote: str, stop: Stop) -> Iterator[None]:
     except Exception as error:
         if stop.asked:
             raise StoppedError from error
-        if TIED in str(error):
-            raise TiedRowsError(TIED) from error
+        for sign in (TIED, LOCALLY):
+            if sign in str(error):
+                raise UndecidedError(sign) from error
         if _TOO_LARGE in str(error):
             sentence = f"the result was larger than the Spark server lets pass ({_TOO_LARGE})"
             raise _TooLargeError(sentence) from error
