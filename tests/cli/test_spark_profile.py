@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from support import inprocess
@@ -20,18 +21,20 @@ RULES = {
     "totals": "SELECT k, COUNT(*) AS n, SUM(v) AS total FROM t GROUP BY k",
     "means": "SELECT k, AVG(f) AS mean FROM t GROUP BY k",
     "sums": "SELECT k, SUM(f) AS total FROM t GROUP BY k",
-    "shouted": "SELECT upper(s) AS s FROM t",
+    "shouted": "SELECT initcap(s) AS s FROM t",
     "first": "SELECT k, v FROM t ORDER BY k LIMIT 1",
     "some": "SELECT k FROM t LIMIT 1",
     "dated": "SELECT COUNT(at) AS n FROM t",
+    "averages": "SELECT k, AVG(v) AS mean FROM t GROUP BY k",
+    "seen": "SELECT MAX(seen) AS seen FROM t",
     "large": "SELECT o.k FROM totals AS o WHERE o.n > 1",
 }
 MIDNIGHT = datetime.datetime(1582, 10, 10)
 LOCAL = {
     "means": "AVG of float64 is not known to mean the same there",
     "sums": "SUM of float64 is not known to mean the same there",
-    "shouted": "the function upper is not known to mean the same there",
-    "dated": "the type of column at, timestamp<us>, is not one of both engines",
+    "shouted": "the function initcap is not known to mean the same there",
+    "dated": "the type of column at, timestamp<ms>, is not one of both engines",
     "some": "of LIMIT only ORDER BY … LIMIT with a number that is written out is known to mean the same",
 }
 
@@ -48,7 +51,14 @@ def project(tmp_path: Path) -> SampleProject:
     made = SampleProject(tmp_path / "p", sources=["t"], toml=PROFILE.format(port=free_port()))
     made.parquet(
         "t",
-        {"k": [1, 1, 2], "v": [1, 2, 3], "f": [0.5, 1.5, None], "s": ["a", "b", None], "at": [MIDNIGHT, None, None]},
+        {
+            "k": [1, 1, 2],
+            "v": [1, 2, 3],
+            "f": [0.5, 1.5, None],
+            "s": ["a", "b", None],
+            "at": pa.array([MIDNIGHT, None, None], pa.timestamp("ms")),
+            "seen": [MIDNIGHT, None, None],
+        },
     )
     for name, query in RULES.items():
         made.sql(name, query)
@@ -83,13 +93,14 @@ def test_another_engine_is_in_the_keys_of_only_the_rules_that_run_there(project:
     }
 
 
-def test_who_decides_between_rows_that_tie_is_in_the_keys_of_only_the_rules_that_have_a_limit(
+def test_the_local_engine_is_in_the_keys_of_only_the_rules_that_it_may_have_to_decide(
     project: SampleProject,
 ) -> None:
     few = planned(project, "--profile", "cluster")
     other = planned(project, "--profile", "cluster", "--set", "batch_size=100", "--set", "partitions=3")
     assert {name for name, one in few.items() if one["engine"] == "spark"} >= {"first", "totals"}
     assert few["first"]["fingerprint"] != other["first"]["fingerprint"]
+    assert few["averages"]["fingerprint"] != other["averages"]["fingerprint"]
     assert few["totals"]["fingerprint"] == other["totals"]["fingerprint"]
 
 
