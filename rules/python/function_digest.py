@@ -41,6 +41,7 @@ from rules.python.syntax import (
     fixed_names,
     keywords,
     local_names,
+    opened_to_write,
     parameters,
     paths,
     quoted_names,
@@ -127,9 +128,9 @@ class _Meaning:
         inner = self._inner_imports(node, function)
         captured |= inner
         local -= inner.keys()
-        reached = []
+        reached, writing = [], opened_to_write(undecorated(node))
         for path in dict.fromkeys(paths(undecorated(node), local - captured.keys())):
-            value = self._resolve(path, captured, function.__globals__)
+            value = self._resolve(path, captured, function.__globals__, writes=path in writing)
             reached.append([".".join(path), value])
         outside = {**function.__globals__, **captured}
         reached += [
@@ -242,15 +243,20 @@ class _Meaning:
         file = getattr(value, "__file__", None)
         return self._is_ours(file) if file else value.__name__.startswith(PREFIX)
 
-    def _resolve(self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any]) -> Any:
-        """Return the meaning of a dotted name: modules are followed to the attribute taken from them."""
+    def _resolve(
+        self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any], *, writes: bool = False
+    ) -> Any:
+        """Return the meaning of a dotted name: modules are followed to the attribute taken from them.
+
+        writes: whether the function only calls it to open files in which it writes, if it is `open`.
+        """
         name, *attributes = path
         if name in captured:
             value = captured[name]
         elif name in known:
             value = known[name]
         elif hasattr(builtins, name):
-            self._look_at((name,), getattr(builtins, name))
+            self._look_at((name,), getattr(builtins, name), writes=writes)
             return ["builtin", name]
         else:
             return ["unknown", name]  # it fails when it runs, or is assigned by then
@@ -264,7 +270,7 @@ class _Meaning:
                 f"a function uses the module '{name}' as a value", f"name the attribute that it uses: {name}.…"
             )
         rest = (*path[: len(path) - len(attributes)][-1:], *attributes)
-        self._look_at(rest, value)
+        self._look_at(rest, value, writes=writes)
         try:
             given = self._of_given(rest, value)
             return [self._of_value(value), given] if given else self._of_value(value)
@@ -272,10 +278,10 @@ class _Meaning:
             error.facts.setdefault("by way of", ".".join(path))
             raise
 
-    def _look_at(self, path: tuple[str, ...], value: Any) -> None:
+    def _look_at(self, path: tuple[str, ...], value: Any, *, writes: bool) -> None:
         """Note what looks at the text of functions. Raises `Misuse` for what nobody would notice."""
         if not self._volatile:
-            require_lasting(path, value)
+            require_lasting(path, value, writes=writes)
         require_seen(path, value)
         self._literally |= looks_at_texts(path, value)
 

@@ -10,6 +10,7 @@ import linecache
 import re
 import symtable
 import types
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -177,6 +178,20 @@ def paths(node: ast.AST, local: set[str]) -> Iterator[tuple[str, ...]]:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 yield from paths(child, local)
+
+
+def opened_to_write(node: ast.AST) -> set[tuple[str, ...]]:
+    """Return the dotted names that end with `open` and are only called with a mode in which nothing is read."""
+    writing = [inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call) and _only_writes(inner)]
+    found = Counter(path for function in writing for path in paths(function, set()) if path[-1] == "open")
+    used = Counter(paths(node, set()))
+    return {path for path, count in found.items() if count == used[path]}
+
+
+def _only_writes(call: ast.Call) -> bool:
+    given = [*call.args[1:2], *(one.value for one in call.keywords if one.arg == "mode")]
+    mode = given[0].value if given and isinstance(given[0], ast.Constant) else None
+    return isinstance(mode, str) and not {"r", "+"} & set(mode)
 
 
 def assigned(node: ast.AST) -> set[str]:

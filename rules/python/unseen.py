@@ -51,15 +51,18 @@ def require_seen(path: Sequence[str], value: Any) -> None:
             raise Misuse(message, "import what it uses")
 
 
-def require_lasting(path: Sequence[str], value: Any) -> None:
-    """Refuse volatile calls, as in SQL, and what reads files or the environment. Raises `Misuse`."""
+def require_lasting(path: Sequence[str], value: Any, *, writes: bool) -> None:
+    """Refuse volatile calls, as in SQL, and what reads files or the environment. Raises `Misuse`.
+
+    writes: whether a call of `open` only opens files in which it writes.
+    """
     called = volatile_call(path, value)
     if called is not None:
         message = f"a function calls '{called}', which is volatile: its result changes from run to run"
         hint = "declare the function as volatile, or give it the value as an argument, such as a $var"
         raise Misuse(message, hint)
     read = reading_call(path, value)
-    if read is not None:
+    if read is not None and not (writes and path[-1] == "open"):
         raise _reading(read)
 
 

@@ -79,7 +79,7 @@ def test_a_format_that_is_not_for_terminals_is_refused_there(
 ) -> None:
     add(monkeypatch, "LINEAGE", OutputFormat(lambda _: "x", ("added is large", "redirect it: > added.txt")))
     assert run(project, "lineage", "--format", "added").stdout == "x\n"
-    monkeypatch.setattr("rules.terminal.arguments.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    monkeypatch.setattr("rules.terminal.arguments.results", lambda: SimpleNamespace(isatty=lambda: True))
     refused = run(project, "lineage", "--format", "added", expect=2)
     assert "added is large" in refused.stderr
     assert "redirect it: > added.txt" in refused.stderr

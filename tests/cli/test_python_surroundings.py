@@ -157,6 +157,12 @@ CALLS = {
     "path": ("int(Path('config/least.txt').read_text())", "read_text"),
     "environment": ("int(os.environ['SAMPLE_STEP'])", "os.environ"),
     "variable": ("int(os.getenv('SAMPLE_STEP', '1'))", "os.getenv"),
+    "both": ("open('out.txt', 'w').write('1') + int(open('out.txt').read())", "open"),
+    "update": ("int(open('out.txt', mode='r+').read())", "open"),
+}
+WRITES = {
+    "mode": "bool(open(os.devnull, 'a').close())",
+    "named": "bool(io.open(os.devnull, mode='wb').close())",
 }
 
 
@@ -164,11 +170,15 @@ def test_a_function_must_not_read_what_nobody_would_see_change(project: SamplePr
     functions = [
         f"@udf.python\ndef f_{name}(x: int) -> int:\n    return x + {call}\n" for name, (call, _) in CALLS.items()
     ]
-    head = "import os\nfrom pathlib import Path\nfrom rules import udf\n\n"
+    functions += [
+        f"@udf.python\ndef f_{name}(x: int) -> int:\n    return x + {call}\n" for name, call in WRITES.items()
+    ]
+    head = "import io\nimport os\nfrom pathlib import Path\nfrom rules import udf\n\n"
     project.write("rules/functions.py", head + "\n".join(functions))
-    for name in CALLS:
+    for name in (*CALLS, *WRITES):
         project.sql(name, f"SELECT f_{name}(o.amount) AS x FROM orders AS o")
     products = {one["name"]: one for one in build(project, "-k", expect=1).document["products"]}
+    assert {products[name]["status"] for name in WRITES} == {"executed"}
     for name, (_, said) in CALLS.items():
         assert products[name]["error"]["message"] == (
             f"a function reads by '{said}' when it is called, where nobody would notice a change"

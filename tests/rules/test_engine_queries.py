@@ -90,6 +90,7 @@ def test_one_function_hands_text_to_the_engine() -> None:
         ("session.py", "plan_query", "sql_with_options"),
         ("session.py", "ignore_statistics", "sql"),
         ("session.py", "make_session", "sql"),
+        ("session.py", "make_analyser", "sql"),
         ("signatures.py", "signatures", "sql"),
         ("session.py", "engine_versions", "sql"),
         ("observing.py", "_settings", "sql"),
