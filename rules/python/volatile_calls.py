@@ -21,7 +21,7 @@ _CHANGING = (
     *(secrets.choice, secrets.randbelow, secrets.randbits),
     *(secrets.token_bytes, secrets.token_hex, secrets.token_urlsafe),
 )
-_READING = (builtins.open, io.open, os.open, os.environ, os.environb, os.getenv, os.getenvb)
+_READS = (builtins.open, io.open, os.open, os.environ, os.environb, os.getenv, os.getenvb)
 READING_METHODS = frozenset({"read_text", "read_bytes"})
 """Methods that read a file, whatever it is that has them."""
 _SHARED = (random.random, np.random.rand)
@@ -40,7 +40,7 @@ def volatile_call(path: Sequence[str], value: Any) -> str | None:
 
 def reading_call(path: Sequence[str], value: Any) -> str | None:
     """Return the dotted name of what reads files or the environment, see `volatile_call`."""
-    return next((name for name, found in followed(path, value) if any(found is one for one in _READING)), None)
+    return next((name for name, found in followed(path, value) if any(found is one for one in _READS)), None)
 
 
 def followed(path: Sequence[str], value: Any) -> Iterator[tuple[str, Any]]:
