@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from rules.errors import UserError
+from rules.terminal import signals
 from rules.terminal.output import results
 
 if TYPE_CHECKING:
@@ -33,4 +34,4 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UserError(message, code="missing-package", hint=hint) from error
     with os.fdopen(os.dup(results().fileno()), "wb") as speaking:  # its end closes what it speaks on
         make_server().start_io(stdout=speaking)
-    return 0
+    signals.end_process(0)  # a check may be at work, beneath which Python would take its modules away

@@ -23,6 +23,7 @@ from rules.files.surrounding_state import state_of_folder, state_of_variable
 _FILES = frozenset({"open", "sqlite3.connect"})
 _FOLDERS = frozenset({"os.listdir", "os.scandir"})
 _DEVICES = ("/dev/", "/proc/", "/sys/")
+_MEMORY = "/dev/shm/"  # noqa: S108 — a folder of files like any other
 _IMPORTING = "importlib._bootstrap"
 _OWN = "rules."
 """The beginning of the names of this package's modules."""
@@ -161,7 +162,7 @@ def _paths_of(given: Any) -> Iterator[str]:
     if not isinstance(given, str | bytes | os.PathLike):
         return
     path = os.path.abspath(os.fsdecode(given))  # noqa: PTH100 — links stay: they may lead elsewhere later
-    if not path.startswith(_DEVICES):
+    if path.startswith(_MEMORY) or not path.startswith(_DEVICES):
         yield path
         if path.endswith(".pyc"):
             with contextlib.suppress(ValueError):

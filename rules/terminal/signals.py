@@ -157,6 +157,11 @@ def _restore(before: Mapping[signal.Signals, Any], ours: Iterable[signal.Signals
 
 
 def end(number: int) -> NoReturn:
+    """End the process at once as a signal does."""
+    end_process(128 + number)
+
+
+def end_process(code: int) -> NoReturn:
     """End the process at once, and those that it started.
 
     Worker threads in the engine cannot be stopped, and every commit is already safe.
@@ -170,18 +175,14 @@ def end(number: int) -> NoReturn:
         if "rich" in sys.modules and sys.stderr.isatty():  # which hides it while it draws
             sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.flush()
-    os._exit(128 + number)
+    os._exit(code)
 
 
 def leave_threads(code: int) -> None:
     """End the process at once if a thread was left behind, which Python would wait for."""
     threads = sys.modules.get("rules.running.threads")
-    if threads is None or not threads.are_left():
-        return
-    for stream in (results(), sys.stderr):
-        with contextlib.suppress(*_UNWRITABLE):
-            stream.flush()
-    os._exit(code)
+    if threads is not None and threads.are_left():
+        end_process(code)
 
 
 def _end_late(number: int) -> None:

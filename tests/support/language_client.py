@@ -59,9 +59,9 @@ class Editor:
         await asyncio.wait_for(self.client.shutdown_async(None), _PATIENCE)
         self.client.exit(None)
         server = self.client._server  # noqa: SLF001 — pygls does not give it out
-        await self.client.stop()
         assert server is not None
-        assert server.returncode == 0
+        assert await asyncio.wait_for(server.wait(), _PATIENCE) == 0  # before the client ends it
+        await self.client.stop()
 
     def uri(self, path: str) -> str:
         return (self.project.root / path).as_uri()
