@@ -19,6 +19,7 @@ from support.spark_queries import expression, query, table
 
 _TOGETHER = 12
 """Expressions of one rule: a query of Spark takes a second."""
+_FAR = "does not fit into nanoseconds"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class Comparison:
             return (
                 ""  # of a value that the local engine, which goes through columns by batches, did not have to compute
             )
+        if errors[0] and _FAR in errors[0]:
+            return ""  # DataFusion truncates days and longer by way of nanoseconds, which end in 1677 and 2262
         if any(errors):
             return f"of the local engine and Spark only one fails {errors}"
         try:
