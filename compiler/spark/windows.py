@@ -74,7 +74,7 @@ def _neighbour(function: exp.Expr, name: str, over: _Over, write: Write) -> exp.
 
 
 class _Over:
-    """What stands behind OVER, written for Spark. keys: of its ORDER BY; frame: if it is not the usual one."""
+    """The clause after OVER, written for Spark. keys: of its ORDER BY; frame: None where it is the default one."""
 
     def __init__(self, node: exp.Expr, types: SparkTypes, write: Write) -> None:
         order = node.args.get("order")

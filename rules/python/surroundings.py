@@ -113,7 +113,7 @@ _active = threading.local()
 
 @contextlib.contextmanager
 def _asked() -> Iterator[ReadsOfProject | None]:
-    """Yield who is to be told what is read in this thread; not of what is read for that."""
+    """Yield what notes the reads of this thread, None if nothing does. What is read meanwhile is not noted."""
     reads = getattr(_active, "reads", None)
     _active.reads = None
     try:

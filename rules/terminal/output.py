@@ -50,7 +50,7 @@ def results() -> TextIO:
 def results_apart() -> Iterator[None]:
     """Keep the standard output to results: what the project's Python prints goes to the standard error.
 
-    A `print` in a rule would otherwise stand in the middle of a JSON document, a CSV file or an editor's messages.
+    Otherwise a `print` in a rule would break the JSON document, the CSV file or the messages to an editor.
     """
     _kept.append(sys.stdout)
     sys.stdout = sys.stderr

@@ -26,14 +26,14 @@ def texts() -> Iterator[str]:
             yield pair.first
 
 
-def told(node: exp.Expr) -> list[Any]:
+def contents_of(node: exp.Expr) -> list[Any]:
     """Everything that a tree holds."""
     own = (node._meta or None, node.comments or None, node._type)  # noqa: SLF001 — their properties make what is not there
     found: list[Any] = [type(node), node.arg_key, node.index, own]
     for key, value in node.args.items():
         for one in value if isinstance(value, list) else [value]:
             assert not isinstance(one, exp.Expr) or one.parent is node
-            found.append((key, type(value), told(one) if isinstance(one, exp.Expr) else one))
+            found.append((key, type(value), contents_of(one) if isinstance(one, exp.Expr) else one))
     return found
 
 
@@ -41,12 +41,12 @@ def test_a_tree_comes_back_as_it_was() -> None:
     seen = 0
     for text in texts():
         tree = parse(text)
-        before = told(tree)
+        before = contents_of(tree)
         rows = packed(tree)
         assert rows is not None, text
         again = unpacked(pickle.loads(pickle.dumps(rows)))  # noqa: S301 — our own
-        assert told(again) == before, text
-        assert told(tree) == before, text
+        assert contents_of(again) == before, text
+        assert contents_of(tree) == before, text
         seen += 1
     assert seen > 50
 
