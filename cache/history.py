@@ -107,8 +107,22 @@ class History(Database):
 
     def states_of(self, names: Iterable[str]) -> dict[str, Product]:
         """Return the last states of some products and checks, as far as there are any."""
-        found = [self._rows(f"{_STATES} AND name = ?", (self.root, name)) for name in names]
+        return self._states_of("name = ?", [(name,) for name in names])
+
+    def states_with_checks(self, products: Iterable[str]) -> dict[str, Product]:
+        """Return the last states of some products, and those of all their checks."""
+        names = list(products)
+        checks = self._states_of("name > ? AND name < ?", [(f"{name}.", f"{name}/") for name in names])
+        return self.states_of(names) | checks
+
+    def _states_of(self, which: str, each: Iterable[tuple[str, ...]]) -> dict[str, Product]:
+        found = [self._rows(f"{_STATES} AND {which}", (self.root, *names)) for names in each]
         return {row[0]: self.decode("state", row[0], row, partial(_state, row)) for rows in found for row in rows}
+
+    def seconds_of_products(self) -> float:
+        """Return how long all products took when they last ran, without their checks."""
+        rows = self._rows("SELECT total(seconds) FROM products WHERE root = ? AND instr(name, '.') = 0", (self.root,))
+        return float(rows[0][0])
 
     def _states(self, which: str) -> dict[str, Product]:
         rows = self._rows(f"{_STATES} AND {which}", (self.root,))

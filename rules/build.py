@@ -6,6 +6,7 @@ the steps is plain data, so the plan that is explained is the plan that is execu
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +16,12 @@ from graph.causes import causes
 from graph.plan import make_plan
 from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.memo_proof import believing_memos
+from rules.compiling.reach import BeyondReach, Reach
 from rules.compiling.session import load, shared_memos
 from rules.config.project import Project
 from rules.engine.local import LOCAL
 from rules.engine.stoppable import STOPPABLE
-from rules.errors import REPLACED, UserError
+from rules.errors import REPLACED, UserError, UserErrors
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.loading.rule_folders import rule_files
 from rules.openlineage.facts import Timed, build_run
@@ -27,6 +29,7 @@ from rules.openlineage.sending import send
 from rules.planning.broken import refuse_broken
 from rules.planning.inputs import contents_of_inputs
 from rules.planning.last_states import compared_with_last
+from rules.planning.narrow import reach_of_request, with_unreached_counted
 from rules.planning.parts import with_parts_counted
 from rules.planning.places import made_by_other, with_places_told
 from rules.planning.prepared import Prepared, Request
@@ -39,7 +42,7 @@ from rules.running.execution import Execution
 from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
-from rules.running.results import AuditReport, BuildReport, Observer
+from rules.running.results import AuditReport, BuildReport, Observer, with_unreached
 from rules.running.run_again import run_again
 from rules.storage.collection_due import collect_when_due
 from rules.storage.download_limit import trim_downloads
@@ -60,7 +63,7 @@ def plan(project: Project, request: Request, observer: Observer, memory: Memory 
     Raises `UserError`, or `UserErrors` for rules that do not compile and broken sources.
     """
     with open_store(project.root, observer.say, building=False, memory=memory) as store:
-        prepared = prepare(project, request, store)
+        prepared = prepare(project, request, store, may_be_narrow=request.brief)
         refuse_broken(prepared)
         return with_fetches_counted(with_parts_counted(with_places_told(prepared)))
 
@@ -83,7 +86,7 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
             build_id = new_build_id()
             with attempt, recorded(store.index, build_id, started) as begin:
                 with limits.while_preparing(started):
-                    prepared = prepare(project, request, store)  # 1 load to 5 plan
+                    prepared = prepare(project, request, store, may_be_narrow=True)  # 1 load to 5 plan
                 refuse_broken(prepared)
                 if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
@@ -98,16 +101,31 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
                 keep_manifest(prepared, report, execution.evidence, execution.contents)
                 facts = build_run(prepared, report, times)
         report = replace(report, shared=store.finish_sharing())
+        if report.unreached.count and not request.brief:
+            report = with_unreached(report, store.index)
     if facts is not None:
         send(facts, observer.say)  # to a server, for which nobody waits with the store locked
     return report
 
 
-def prepare(project: Project, request: Request, store: Store) -> Prepared:
-    """Steps 1 to 5: from files to a plan."""
+def prepare(project: Project, request: Request, store: Store, *, may_be_narrow: bool = False) -> Prepared:
+    """Steps 1 to 5: from files to a plan. may_be_narrow: whether it may look only at what edits can reach."""
+    reach = reach_of_request(project, request, store) if may_be_narrow else None
+    if reach is not None:
+        with contextlib.suppress(BeyondReach, UserError, UserErrors):  # which the long way finds again, and tells
+            prepared = _prepare(project, request, store, reach)
+            if not prepared.session.broken:
+                return prepared
+        store.look_at_all()
+    return _prepare(project, request, store)
+
+
+def _prepare(project: Project, request: Request, store: Store, reach: Reach | None = None) -> Prepared:
     jobs, trust = request.jobs, request.trust_engine_upgrade
     given = {"jobs": jobs, "evidence": request.evidence, "engine": request.runs_on}
-    session = load(project, request.profile, store, given=given, engine=request.engine, trust_engine=trust)  # 1 load
+    session = load(
+        project, request.profile, store, given=given, engine=request.engine, trust_engine=trust, reach=reach
+    )  # 1 load
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
     compiled = session.compile(order, contracts).to_build(project, order, contracts)  # 2 compile, 3 fingerprint
@@ -119,7 +137,8 @@ def prepare(project: Project, request: Request, store: Store) -> Prepared:
     verdicts = make_plan(nodes, contents, known, store.content, selection.forced, checks)  # 5 plan
     session.files.save()
     found = causes(verdicts, nodes, known, selection.forced) if request.explain else {}
-    return Prepared(request, session, selection, compiled, known, contents, verdicts, found)
+    prepared = Prepared(request, session, selection, compiled, known, contents, verdicts, found)
+    return prepared if reach is None else with_unreached_counted(prepared)
 
 
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:

@@ -22,7 +22,7 @@ from rules.files.project_paths import FILE, heir_of, is_rule_file, own_folder, r
 from rules.files.surrounding_state import surroundings_hold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cache.index import Index
     from rules.config.profiles import Profile
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
-_FORMAT = 9
+_FORMAT = 10
 _AT_ONCE = 16
 """Sources that are asked for side by side."""
 _FEW = 8
@@ -58,21 +58,63 @@ def built_snapshot(
     files: FileDigests,
     sources: Sources,
     store: Store,
-    products: Iterable[str],
+    reads: Mapping[str, Collection[str]],
     failing: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the state that a complete build leaves.
 
-    failing: checks that failed and kept nothing back, by name, as plain data: a no-op says so again.
+    reads: the products that each product, or the check of a source, reads. failing: checks that failed and kept nothing
+    back, by name, as plain data: a no-op says so again.
     """
     return {
         **_looked_at(project, files, sources),
         "profile": profile.name,
-        # Without the time: whoever writes to an object breaks its seal.
-        "products": {name: _object(str(project.root), name)[:2] or None for name in products},
+        "products": _products(project, (name for name in reads if name not in project.sources)),
+        "reads": {name: sorted(read) for name, read in reads.items() if read},
         "store": str(store.objects.root),
         "failing": dict(failing),
     }
+
+
+def rebuilt_snapshot(
+    before: Mapping[str, Any],
+    edited: Collection[str],
+    project: Project,
+    files: FileDigests,
+    sources: Sources,
+    reads: Mapping[str, Collection[str]],
+    failing: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """Return the state that a build of what edits can reach leaves, if a complete one has left `before`.
+
+    None if anything but the files of the edited rules was otherwise when it was read: it may concern other rules, too.
+    reads, failing: as for a complete build, of the products that the edits can reach.
+    """
+    fresh = {path: [path, *taken, digest] for path, taken, digest in files.records()}
+    known = {one[0]: one[-1] for one in before["files"]}
+    if any(known.get(path) != one[-1] for path, one in fresh.items() if path not in edited):
+        return None
+    found = [[source.path, source.format, list(listed)] for source, listed in sources.listings()]
+    outside = [[source.path, source.format, list(listed)] for source, listed in sources.outside()]
+    if any(one not in before["sources"] for one in found) or any(one not in before["outside"] for one in outside):
+        return None
+    read = {name: sorted(one) for name, one in reads.items()}
+    return {
+        **before,
+        "files": [fresh.get(one[0], one) for one in before["files"]],
+        "products": {**before["products"], **_products(project, reads)},
+        "reads": {name: one for name, one in {**before["reads"], **read}.items() if one},
+        "failing": dict(failing),
+    }
+
+
+def _products(project: Project, names: Iterable[str]) -> dict[str, Any]:
+    """Return what identifies the objects of products, None for those that are in the shared cache alone.
+
+    Without the time: whoever writes to an object breaks its seal.
+    """
+    folder = _folder(str(project.root))
+    return {name: _object(folder, name)[:2] or None for name in names}
 
 
 def compiled_snapshot(
@@ -223,20 +265,22 @@ def _edited_files(root: str, record: dict[str, Any], index: Index, most: int) ->
     """Return the files that have other bytes than in a state; None if one is gone, or if they are more than so many."""
     fresh: dict[str, Signature] = {}
     edited: list[str] = []
-    for path, *taken, digest in record["files"]:
+    for path, size, written, changed, inode, digest in record["files"]:
         if is_url(path):
             continue
         began = time.time_ns()
         file = os.path.join(root, path)
         try:
+            seen = os.stat(file)
+            same = (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_size) == (written, changed, inode, size)
+            if same and stat.S_ISREG(seen.st_mode):  # as nearly all are
+                continue
             now = signature(file)
         except OSError:
             return None
-        if [*now] == taken:
-            continue
         from cache.filedigest import file_digest  # only a file that may have changed is read
 
-        if now.size != taken[0] or file_digest(file) != digest:
+        if now.size != size or file_digest(file) != digest:
             edited.append(path)
             if len(edited) > most:
                 return None
@@ -308,26 +352,33 @@ def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
 
 def any_absent(root: str, products: dict[str, list[int] | None]) -> bool:
     """Whether the table of a product is still in the shared cache alone."""
-    return any(as_built is None and not _object(root, name) for name, as_built in products.items())
+    folder = _folder(root)
+    return any(as_built is None and not _object(folder, name) for name, as_built in products.items())
 
 
 def _products_hold(root: str, products: dict[str, list[int] | None]) -> bool:
-    return all(_holds_product(_object(root, name), as_built, root, name) for name, as_built in products.items())
+    folder = _folder(root)
+    return all(_holds_product(_object(folder, name), as_built, folder, name) for name, as_built in products.items())
 
 
-def _holds_product(found: list[int], as_built: list[int] | None, root: str, name: str) -> bool:
+def _holds_product(found: list[int], as_built: list[int] | None, folder: str, name: str) -> bool:
     """Whether a product is as it was built. None: its table was left in the shared cache, and may be here by now."""
     if as_built is None:
-        return found[2:] == [SEAL_NS] if found else os.path.lexists(f"{own_folder(root)}/products/{name}.parquet")
+        return found[2:] == [SEAL_NS] if found else os.path.lexists(f"{folder}{name}.parquet")
     return found == [*as_built, SEAL_NS]
 
 
-def _object(root: str, name: str) -> list[int]:
+def _folder(root: str) -> str:
+    """Return the folder of a project's products, with the slash at its end."""
+    return f"{own_folder(root)}/products/"
+
+
+def _object(folder: str, name: str) -> list[int]:
     """Return what identifies the object that a product's link leads to, and when it was last written; [] for none.
 
     A table in parts is a folder of links; [] if one of its parts was written since.
     """
-    place = f"{own_folder(root)}/products/{name}.parquet"
+    place = f"{folder}{name}.parquet"
     try:
         status = os.stat(place)
         if stat.S_ISDIR(status.st_mode):

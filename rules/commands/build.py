@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from rules.report.runs import audit_errors, build_document, build_lines, error_lines, errors_lines
     from rules.terminal import progress
 
-    request = request_of(options)
+    request = request_of(options, brief=not output.as_json and output.verbosity <= 0)
     observer = progress.observer(output)
     project = load_project(root, options.var, options.settings)
     try:

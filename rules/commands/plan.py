@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan; 1 when something is broken; with --exit-code, also when a build would do something."""
     with closing(Core(find_root(options.project), options.var, options.settings)) as core:
-        prepared = core.plan(request_of(options), progress.observer(output))
+        request = request_of(options, brief=not output.as_json and output.verbosity <= 0)
+        prepared = core.plan(request, progress.observer(output))
     view = PlanView(prepared)
     if output.as_json:
         output.document(view.document())

@@ -60,6 +60,8 @@ class Tables(NamedTuple):
     """Of all sources and products."""
     last: Mapping[str, Product]
     """The last states of products and checks; of all that are compiled, at least."""
+    few: bool = False
+    """Whether these are far from all, as nothing else is looked at."""
 
 
 class _Known(NamedTuple):
@@ -138,7 +140,8 @@ class Work:
         self._functions = functions
         self._index = store.index
         self._last = tables.last
-        self._heads_in_use = heads_in_use(store.index, {product.memo for product in self._last.values()})
+        memos = {product.memo for product in self._last.values()}
+        self._heads_in_use = load_heads(store.index, memos) if tables.few else heads_in_use(store.index, memos)
         self._heads = dict(self._heads_in_use)
         self._fresh: list[tuple[str, Head, bytes, Any]] = []
         self._fresh_schemas: dict[str, Any] = {}
@@ -196,13 +199,17 @@ class Work:
 
         Return the rules that are made from the very same, among those that are not known to be broken.
         """
-        self.known |= {name: self._kept.source(name, schema) for name, schema in sources.items()}
+        self.know_sources(sources)
         variables = {name: repr(value) for name, value in self.project.variables.items()}
         made_from = (self._context, self.trust_engine, self.profile, variables, sorted(self._functions))
         self._kept.begin(made_from)
         facts = Facts(made_from, self._names, rules, dict(self.known), self._last, self._heads_in_use)
         self._facts = facts
         return self._kept.last.unchanged(facts, dag, broken)
+
+    def know_sources(self, schemas: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take the schemas of sources."""
+        self.known |= {name: self._kept.source(name, schema) for name, schema in schemas.items()}
 
     def keep(self, compiled: Mapping[str, CompiledRule]) -> None:
         """Keep what all rules are compiled to for the next run of this process."""

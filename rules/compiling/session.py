@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from compiler.compiled import Parsed
 from compiler.schema import Schema, schema_of, schema_record
 from graph.dag import Dag
 from rules import snapshots
 from rules.compiling.compile_order import CompileOrder
 from rules.compiling.compile_rules import Tables, Work
-from rules.compiling.compiled_rule import CompiledContract, CompiledRule
+from rules.compiling.compiled_rule import CompiledContract, CompiledRule, from_head
+from rules.compiling.reach import BeyondReach, Reach
+from rules.compiling.unchanged_rules import Unchanged
 from rules.compiling.writer_columns import require_writable
+from rules.config.front_matter import RuleOptions
 from rules.config.profiles import Profile
 from rules.config.project import Project, load_project
 from rules.engine.clusters import cluster
@@ -38,7 +42,6 @@ from rules.storage.store import Store
 from rules.wording import plural
 
 if TYPE_CHECKING:
-    from compiler.compiled import Parsed
     from rules.compiling.helpers import Helpers
     from rules.compiling.placement import Placing
     from rules.compiling.shared_memos import SharedMemos
@@ -113,6 +116,9 @@ class Session:
     """Whether results of another version of the engine count."""
     memos: SharedMemos | None = None
     """What other builders have compiled, where there is a shared cache."""
+    reach: Reach | None = None
+    """What the edits since the last complete build can reach, if that is all that this run looks at: then `rules` and
+    `dag` have no other products, but for the inputs that the DAG names."""
     lasting: bool = True
     """Whether a later command would run the same: the project in the work tree as it is, on the engine that commands
     use; not a commit's, one with other variables, or one on another engine."""
@@ -125,7 +131,7 @@ class Session:
         contracts: sources whose contracts are compiled too, even if no wanted product reads them. as_last_seen: no
         server is asked for a source that was ever read as it is declared now; it is taken to have the columns it had.
         """
-        resolve = make_resolver([*self.project.sources, *self.rules])
+        resolve = make_resolver(self._tables)
         checks = (check.rule for name in contracts for check in self.contracts[name].checks)
         for_checks = {resolve(table) or "" for check in checks for table in check.parsed.tables}
         asked = {*wanted, *(for_checks & self.rules.keys())}
@@ -140,7 +146,11 @@ class Session:
         work.made = self.made
         records = {name: schema_record(table.schema) for name, table in sources.items()}
         records |= {name: schema_record(schema) for name, schema in last_seen.items()}
-        unchanged = work.recall(records, self.rules, self.dag, self.broken)
+        if self.reach is None:
+            unchanged = work.recall(records, self.rules, self.dag, self.broken)
+        else:
+            work.know_sources(records)
+            unchanged, outside = Unchanged(self.dag), self._outside(work)
         others = [self.rules[name] for name in order if unchanged.get(name) is None and name not in self.broken]
         self._compile_ahead(work, [one for rule in others for one in rule.all])
         promised = {name: rule for name, rule in self.contracts.items() if name in read}
@@ -151,6 +161,8 @@ class Session:
             except UserError as error:
                 run.fail(rule, error)
         work.save()
+        if self.reach is not None:
+            return Compilation(outside | run.compiled, run.contracted)
         work.forget_but([*self.rules.values(), *self.contracts.values()])
         if len(run.compiled) == len(self.rules):
             work.keep(run.compiled)
@@ -159,6 +171,33 @@ class Session:
         # Where rules run depends on sources that were opened; who asks for less runs none.
         rules = run.compiled if last_seen else self._placed(run.compiled)
         return Compilation(rules, run.contracted, last_seen)
+
+    @property
+    def products(self) -> Collection[str]:
+        """The names of all products of the project."""
+        return self.rules if self.reach is None else self.reach.products
+
+    @property
+    def _tables(self) -> list[str]:
+        """The names of all sources and products."""
+        return [*self.project.sources, *self.products]
+
+    def _outside(self, work: Work) -> dict[str, CompiledRule]:
+        """Let a compiler know the products that reached rules read and no edit reaches; return their rules.
+
+        They are as the last states of their products have them, whatever their files look like. Raises `BeyondReach`.
+        """
+        found = {}
+        read = dict.fromkeys(one for name in self.dag.order for one in self.dag.inputs[name])
+        for name in read.keys() - self.rules.keys() - self.project.sources.keys():
+            last = self.store.states.get(name)
+            head = work.head(last.memo) if last is not None else None
+            if last is None or head is None:
+                raise BeyondReach(name)
+            rule = Rule(name, "", last.record.text, RuleOptions(), Parsed((), ()))
+            made = from_head(rule, last.memo, head, tuple, keeps_order=self.profile.keeps_order)
+            found[name], work.known[name] = made, made.table
+        return found
 
     def _last_seen(self, names: Iterable[str]) -> dict[str, Schema]:
         """Return the columns of sources elsewhere that were read before."""
@@ -203,12 +242,11 @@ class Session:
 
     def work(self, *, trust_engine: bool = False) -> Work:
         """Return a compiler of this project's rules, which knows no input yet."""
-        names = [*self.project.sources, *self.rules]
         work = Work(
             self.project,
             self.profile,
             self.store,
-            Tables(names, self.store.states),
+            Tables(self._tables, self.store.states, few=self.reach is not None),
             python=self.python,
             functions=self.functions,
             engine=self.engine,
@@ -269,19 +307,25 @@ def load(
     given: Mapping[str, object] | None = None,
     engine: Engine = LOCAL,
     trust_engine: bool = False,
+    reach: Reach | None = None,
 ) -> Session:
     """Load the rules of the project as it is now; rules that cannot be loaded are broken. Raises `UserError`.
 
-    given: values of settings in place of the profile's; None leaves a setting.
+    given: values of settings in place of the profile's; None leaves a setting. reach: what alone is to be looked at;
+    then `BeyondReach` is raised, too.
     """
-    files = store.file_digests(project.root)
+    files = store.file_digests(project.root) if reach is None else reach.files(store, project)
     # Digested, then read again now that the store is locked: the next no-op check sees an edit from here on.
     files.digest(FILE)
     project = load_project(project.root, project.given, project.settings)
     sources = Sources(project, store.index, store.objects, files)
     engine.require(project.profile(profile))
     cluster(project.profile(profile))  # which refuses one that cannot be
-    session = load_at(project, profile, store, sources, files, engine, shared_memos(project, profile, store, engine))
+    if reach is None:
+        memos = shared_memos(project, profile, store, engine)
+        session = load_at(project, profile, store, sources, files, engine, memos)
+    else:
+        session = _load_reached(project, profile, store, sources, files, engine, reach)
     changed = {name: value for name, value in (given or {}).items() if value is not None}
     settings = msgspec.structs.replace(session.profile, **changed)
     lasting = not project.given and not project.settings and engine.lasting
@@ -342,6 +386,40 @@ def load_at(
         helpers=helpers,
         engine=engine,
         memos=memos,
+        lasting=False,
+    )
+
+
+def _load_reached(
+    project: Project,
+    profile: str,
+    store: Store,
+    sources: Sources,
+    files: FileDigests,
+    engine: Engine,
+    reach: Reach,
+) -> Session:
+    """Load what edits can reach, and of other products the states of those that it reads. Raises as `load` does."""
+    settings, others = project.profile(profile), reach.products
+    found = load_rules(project, store.index, files, profile=settings)
+    contracted = with_contracts(project, store.index, found, others=others)
+    dag, broken = make_dag(project, contracted.rules, contracted.sources, others=others)
+    reach.require_enough(contracted.rules.values())
+    store.look_only_at({*dag.inputs, *(one for inputs in dag.inputs.values() for one in inputs)})
+    return Session(
+        project=project,
+        profile=settings,
+        store=store,
+        files=files,
+        sources=sources,
+        python=found.python,
+        functions=found.functions,
+        rules=contracted.rules,
+        contracts=contracted.sources,
+        dag=dag,
+        broken=broken | contracted.wrong,
+        engine=engine,
+        reach=reach,
         lasting=False,
     )
 

@@ -40,6 +40,7 @@ class Unchanged:
     """The rules that are compiled to what they were in an earlier run; edited ones leave as the run goes on."""
 
     dag: Dag
+    """Whose rules are looked at if nothing is said of them."""
     _rules: dict[str, CompiledRule] = field(default_factory=dict)
     _before: Mapping[str, CompiledRule] = field(default_factory=dict)
 

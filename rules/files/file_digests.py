@@ -25,7 +25,7 @@ class FileDigests:
     A file written just before it was read could be written again without a new time stamp. Its signature proves
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
     were looked for and must not come to be, `matched` the patterns that must match the same files, `folders` and
-    `environment` the states of what Python files have read beside files, `rule_files` the rule files that there are.
+    `environment` the states of what Python files have read beside files, `rule_files` the rule files of the run.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,15 +50,22 @@ class _Kept:
         self.contracts: object = None
 
 
-def with_contracts(project: Project, index: Index, loaded: RuleSet, memory: Memory | None = None) -> Contracted:
+def with_contracts(
+    project: Project,
+    index: Index,
+    loaded: RuleSet,
+    memory: Memory | None = None,
+    others: Collection[str] = (),
+) -> Contracted:
     """Give rules and sources the contracts that rules.toml adds and the checks they come to.
 
-    memory: of a process that does so again: an unchanged rule becomes the same object again.
+    memory: of a process that does so again: an unchanged rule becomes the same object again. others: the names of rules
+    that are there and were not loaded.
     Raises `UserError` for a contract of what is neither.
     """
     rules = loaded.rules
     for name in project.contracts if not loaded.unloaded else ():
-        if name not in rules and name not in project.sources:
+        if name not in rules and name not in project.sources and name not in others:
             hint = did_you_mean(name, [*rules, *project.sources]) if rules or project.sources else None
             where = config_where(project.root, "contracts", name)
             message = f"unknown product or source '{name}' in [contracts.{name}]"

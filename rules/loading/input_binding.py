@@ -35,19 +35,24 @@ class _Bound:
 
 
 def make_dag(
-    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], memory: Memory | None = None
+    project: Project,
+    rules: Mapping[str, Rule],
+    contracts: Mapping[str, Rule],
+    memory: Memory | None = None,
+    others: Collection[str] = (),
 ) -> tuple[Dag, dict[str, UserError]]:
     """Return the DAG of all rules, and an error for each rule or source that reads what does not exist, or itself.
 
     contracts: of sources, by source. A product comes after all that it and its checks read: it is published when they
     have passed. It also comes after what the checks of its sources read: these are settled before anything reads them.
 
-    memory: of a process that does so again: as long as all rules read the same, the DAG is the same object.
+    memory: of a process that does so again: as long as all rules read the same, the DAG is the same object. others: the
+    names of rules that are there and were not loaded; they are inputs alone.
     """
-    names = [*project.sources, *rules]
+    names = [*project.sources, *rules, *(name for name in others if name not in rules)]
     kept = (memory or Memory()).part(_Bound)
     resolve = make_resolver(names)
-    dag, errors = cut_dag(project, rules, contracts, memory)
+    dag, errors = cut_dag(project, rules, contracts, memory, others)
     if dag is kept.dag:  # made from the same tables, all of which there were
         return dag, {}
     for name, rule in rules.items():
@@ -68,26 +73,30 @@ def _read_alike(one: Rule, other: Rule) -> bool:
 
 
 def cut_dag(
-    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], memory: Memory | None = None
+    project: Project,
+    rules: Mapping[str, Rule],
+    contracts: Mapping[str, Rule],
+    memory: Memory | None = None,
+    others: Collection[str] = (),
 ) -> tuple[Dag, dict[str, UserError]]:
     """Return the DAG (see `make_dag`), cut where it would be a circle, and an error for each of these places.
 
     A circle that a check closes is the fault of that check: the error is then one of its product or source.
     """
     kept, every = (memory or Memory()).part(_Cut), [*rules.values(), *contracts.values()]
-    tables = [*project.sources], [*rules], [*contracts]
+    tables = [*project.sources], [*rules], [*contracts], [*others]
     if kept.dag is not None and kept.names == tables and all(map(_read_alike, kept.rules, every)):
         kept.rules = every
         return kept.dag, {}
-    dag, errors = _cut(project, rules, contracts)
+    dag, errors = _cut(project, rules, contracts, others)
     kept.names, kept.rules, kept.dag = tables, every, dag if not errors else None
     return dag, errors
 
 
 def _cut(
-    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule]
+    project: Project, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], others: Collection[str]
 ) -> tuple[Dag, dict[str, UserError]]:
-    resolve = make_resolver([*project.sources, *rules])
+    resolve = make_resolver([*project.sources, *rules, *others])
     edges = _Edges.of(rules, contracts, resolve)
     errors: dict[str, UserError] = {}
     while True:

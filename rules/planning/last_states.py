@@ -17,10 +17,11 @@ def compared_with_last(session: Session, compiled: Compilation) -> Known:
     """Return the results of earlier builds, and how the compiled rules compare with them."""
     store, queries = session.store, compiled.by_name
     comparer = Comparer(store.index)
-    gone = {name: version_of(last) for name, last in store.products.items() if name not in session.rules}
+    there = session.rules if session.reach is None else store.products  # no rule comes or goes by an edit
+    gone = {name: version_of(last) for name, last in store.products.items() if name not in there}
     come = {name: rule.node for name, rule in compiled.rules.items() if name not in store.products}
     renamed = renamed_rules(gone, come) if gone and come else {}
-    clean = store.memory.part(_Verdicts).of(queries)
+    clean = store.memory.part(_Verdicts).of(queries) if session.reach is None else {}
     return Known(
         store.states,
         action=lambda key: store.index.actions([key]).get(key),

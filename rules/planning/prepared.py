@@ -18,6 +18,7 @@ from rules.errors import UserError
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.planning.broken import broken_sources, lost_products
 from rules.planning.inputs import artifacts_of_inputs
+from rules.planning.unreached import Unreached
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Request:
     """Whether tables of a shared cache are fetched only once they are read."""
     explain: bool = False
     """Whether to find the causes of the verdicts of a plan."""
+    brief: bool = False
+    """Whether products that no edit can reach may be counted, and not listed."""
 
     @property
     def whole(self) -> bool:
@@ -87,6 +90,8 @@ class Prepared:
     """How the products that will run do so by parts, if that was asked for."""
     fetches: Mapping[str, int] = field(default_factory=dict)
     """The bytes that will be fetched from the shared cache for products, if that was asked for."""
+    unreached: Unreached = field(default_factory=Unreached)
+    """The selected products that no edit can reach, which are in `order` no more than in anything else here."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -125,6 +130,7 @@ class Prepared:
     def summary(self) -> dict[str, int]:
         """The number of products by verdict; failed and skipped are included only if something is broken."""
         counts = self.plan.summary
+        counts["clean"] += self.unreached.count
         if self.session.broken:
             counts |= {"failed": 0, "skipped": 0}
         for one in self.lost.values():

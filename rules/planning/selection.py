@@ -34,7 +34,8 @@ def choose(session: Session, request: Request) -> Selection:
         if not session.broken or request.keep_going:
             raise
         raise UserErrors([*dict.fromkeys(session.broken.values()), error]) from error
-    return Selection(order, forced, tuple(session.contracts) if request.whole else ())
+    everything = request.whole and session.reach is None
+    return Selection(order, forced, tuple(session.contracts) if everything else ())
 
 
 def selected(

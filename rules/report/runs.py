@@ -148,8 +148,9 @@ def build_lines(report: BuildReport) -> list[str]:
     audited = audit_lines(report.audit) if report.audit.checked else []
     if report.shared is not None and report.shared.line:
         audited = [report.shared.line, *audited]
-    if summary["clean"] == len(report.results) and not any(one.error for one in report.sources.values()):
-        return [nothing_to_do(len(report.results)), *audited]
+    count = sum(summary.values())
+    if summary["clean"] == count and not any(one.error for one in report.sources.values()):
+        return [nothing_to_do(count), *audited]
     lines = [f"{counts(summary)} in {duration(report.seconds)}"]
     idle = summary["clean"] + summary["restored"]
     if idle:
@@ -248,7 +249,7 @@ def plan_lines(
     if not judgements:
         return ["nothing to do (no product is selected)"]
     if not shown:
-        return [nothing_to_do(len(judgements))]
+        return [nothing_to_do(sum(summary.values()))]
     folded: list[Fold] = []
     if inputs is not None and not verbose:
         from rules.report.folding import folds

@@ -13,10 +13,12 @@ from cache.errors import StoreError
 from cache.reachable import REMOVED
 from rules import snapshots
 from rules.compiling.compiled_rule import nodes_of_checks
+from rules.loading.input_binding import make_resolver
 from rules.running.results import BuildReport, Result
 
 if TYPE_CHECKING:
     from cache.index import Index
+    from rules.compiling.session import Session
     from rules.planning.prepared import Prepared
 
 
@@ -58,6 +60,8 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
     store, rules = session.store, session.rules
     rows = [_row(result) for result in report.results.values()]
     existing = {one.name for rule in (*rules.values(), *session.contracts.values()) for one in rule.all}
+    if session.reach is not None:
+        existing |= set(session.reach.products)
     if any(name not in compiled.rules and rule.in_python for name, rule in rules.items()):
         existing |= set(prepared.known.products)  # a file that cannot be imported does not say which rules it has
     complete = set(report.results) == set(rules) and report.ok
@@ -77,7 +81,9 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
         if report.audit.differing:
             store.index.forget_built()
         elif complete and not volatile and session.lasting:
-            store.index.set_snapshot("built", _snapshot(prepared, report))
+            state = _snapshot(prepared, report)
+            if state is not None:
+                store.index.set_snapshot("built", state)
 
 
 def _plain(names: set[str]) -> list[str]:
@@ -85,15 +91,29 @@ def _plain(names: set[str]) -> list[str]:
     return sorted(name for name in names if "." not in name)
 
 
-def _snapshot(prepared: Prepared, report: BuildReport) -> dict[str, object]:
-    session = prepared.session
+def _snapshot(prepared: Prepared, report: BuildReport) -> dict[str, object] | None:
+    session, project = prepared.session, prepared.session.project
     failing = {
         check.name: {"message": check.message, "rows": list(check.rows), "warning": check.warning}
         for check in report.failing
     }
-    return snapshots.built_snapshot(
-        session.project, session.profile, session.files, session.sources, session.store, report.results, failing
-    )
+    reads = _reads(session)
+    if session.reach is not None:
+        before, edited = session.reach.built, session.reach.edited
+        return snapshots.rebuilt_snapshot(before, edited, project, session.files, session.sources, reads, failing)
+    store, profile = session.store, session.profile
+    return snapshots.built_snapshot(project, profile, session.files, session.sources, store, reads, failing)
+
+
+def _reads(session: Session) -> dict[str, set[str]]:
+    """Return the products that each product reads, and those that the checks of each source read."""
+    project, dag = session.project, session.dag
+    reads = {name: {one for one in inputs if one not in project.sources} for name, inputs in dag.inputs.items()}
+    resolve = make_resolver([*project.sources, *session.products])
+    for name, contract in session.contracts.items():
+        tables = (resolve(table) for check in contract.checks for table in check.rule.parsed.tables)
+        reads[name] = {one for one in tables if one is not None and one not in project.sources}
+    return reads
 
 
 def _row(result: Result) -> tuple[str, str, bool | None, str, float | None, str | None]:

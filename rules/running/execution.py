@@ -92,7 +92,8 @@ class Execution:
 
     def report(self, results: dict[str, Result], seconds: float, audited: AuditReport) -> BuildReport:
         """Return what the build did. seconds: since it was asked for."""
-        return BuildReport(self.build, results, seconds, audited, dict(sorted(self.sources_settled.items())))
+        sources, unreached = dict(sorted(self.sources_settled.items())), self.prepared.unreached
+        return BuildReport(self.build, results, seconds, audited, sources, unreached=unreached)
 
     def run(self) -> dict[str, Result]:
         """Settle the selected products; broken ones fail before they begin. Returns results in order.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from rules.planning.unreached import Unreached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,6 +133,8 @@ class BuildReport:
     sources: Mapping[str, SourceResult] = field(default_factory=dict)
     shared: SharedReport | None = None
     """What the shared cache was of use for."""
+    unreached: Unreached = field(default_factory=Unreached)
+    """The products that no edit can reach, which `results` does not have."""
 
     @property
     def summary(self) -> dict[str, int]:
@@ -138,6 +142,7 @@ class BuildReport:
         counts = dict.fromkeys(STATUSES, 0)
         for result in self.results.values():
             counts[result.status] += 1
+        counts["clean"] += self.unreached.count
         return {str(status): count for status, count in counts.items()}
 
     @property
@@ -163,7 +168,8 @@ class BuildReport:
     @property
     def saved_seconds(self) -> float:
         """The seconds that the products without a run took when they last ran."""
-        return sum(result.seconds or 0.0 for result in self.results.values() if result.was_skipped)
+        skipped = (result.seconds or 0.0 for result in self.results.values() if result.was_skipped)
+        return sum(skipped) + self.unreached.seconds
 
 
 class Observer(Protocol):
@@ -240,3 +246,15 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
         if name not in products
     }
     return BuildReport("", results, 0.0, sources=sources)
+
+
+def with_unreached(report: BuildReport, index: Index) -> BuildReport:
+    """Return a report that lists the products and sources that no edit can reach, too, from the index alone."""
+    others = clean_report(index, {})
+    results = {name: result for name, result in others.results.items() if name not in report.results}
+    return replace(
+        report,
+        results=results | dict(report.results),
+        sources=dict(sorted({**others.sources, **report.sources}.items())),
+        unreached=Unreached(),
+    )

@@ -53,6 +53,17 @@ class StoredArtifacts:
         """What has been asked of the index: all that is pointed at in one go, for nobody asks for one alone."""
         return self.index.artifacts_in_use({state.artifact for state in self.states.values()})
 
+    def look_only_at(self, products: Iterable[str]) -> None:
+        """Let `states` be those of some products and their checks, and `artifacts` what these point at."""
+        self.look_at_all()
+        self.states = self.index.states_with_checks(products)
+        self.artifacts = self.index.artifacts({state.artifact for state in self.states.values()})
+
+    def look_at_all(self) -> None:
+        """Let `states` be those of all products and checks again."""
+        for what in ("states", "products", "artifacts"):
+            self.__dict__.pop(what, None)
+
     @cached_property
     def shared(self) -> SharedCache | None:
         """The shared cache that the project names. Raises `UserError` where its key cannot be read."""

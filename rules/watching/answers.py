@@ -68,7 +68,7 @@ class Answers:
     def __init__(self, core: Core, request: Request, observer: Observer, show: str | None, limit: int) -> None:
         """request: what is planned and built, broken rules left out. show: the product whose first rows are shown."""
         self._core, self._observer = core, observer
-        self._request = replace(request, keep_going=True)
+        self._request = replace(request, keep_going=True, brief=True)
         self._show, self._limit = show, limit
         self._last: tuple[object, ...] = ()
 
@@ -115,8 +115,9 @@ class Answers:
     def is_news(self, answer: Answer) -> bool:
         """Whether an answer says something that the last one did not: not so after a save that changes nothing."""
         prepared = answer.prepared
-        judgements: dict[str, Judgement] = prepared.judgements if prepared is not None else {}
-        now = (list(judgements.values()), [(one.message, one.where) for one in answer.errors])
+        judgements: Iterable[Judgement] = prepared.judgements.values() if prepared is not None else ()
+        restless = [one for one in judgements if one.verdict != "clean"]
+        now = (restless, [(one.message, one.where) for one in answer.errors])
         before, self._last = self._last, now
         return bool(answer.edited) or before != now
 
