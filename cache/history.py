@@ -109,9 +109,9 @@ class History(Database):
         """Return the last states of some products and checks, as far as there are any."""
         return self._states_of("name = ?", [(name,) for name in names])
 
-    def states_with_checks(self, products: Iterable[str]) -> dict[str, Product]:
-        """Return the last states of some products, and those of all their checks."""
-        names = list(products)
+    def states_with_checks(self, tables: Iterable[str]) -> dict[str, Product]:
+        """Return the last states of some products, and those of all checks of these and of some sources."""
+        names = list(tables)
         checks = self._states_of("name > ? AND name < ?", [(f"{name}.", f"{name}/") for name in names])
         return self.states_of(names) | checks
 

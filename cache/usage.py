@@ -76,6 +76,19 @@ class Usage(Database):
             list(savings),
         )
 
+    def add_hits(self, build: str, month: str) -> None:
+        """Count a hit for each product of this root of which a build has no result: it is as it was."""
+        with self.transaction():
+            self._rows(
+                "INSERT INTO savings SELECT root, name, ?, 1, 0, seconds, coalesce(bytes, 0), 0 FROM products "
+                "LEFT JOIN artifacts USING (artifact) WHERE root = ? AND instr(name, '.') = 0 "
+                "AND name NOT IN (SELECT product FROM results WHERE build = ?) "
+                "ON CONFLICT (root, product, month) DO UPDATE SET hits = hits + 1, "
+                "seconds_saved = seconds_saved + excluded.seconds_saved, "
+                "bytes_saved = bytes_saved + excluded.bytes_saved",
+                (month, self.root, build),
+            )
+
     def usage(self) -> list[Savings]:
         """Return what the results of this root have come to, by product and month, those compacted away included."""
         hits = "results.status IN ('clean', 'restored')"

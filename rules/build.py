@@ -42,7 +42,7 @@ from rules.running.execution import Execution
 from rules.running.limits import Limits
 from rules.running.manifest import keep_manifest
 from rules.running.remote_audit import of_other_builders, with_makers
-from rules.running.results import AuditReport, BuildReport, Observer, with_unreached
+from rules.running.results import NOTHING, AuditReport, BuildReport, Observer, unreached_results
 from rules.running.run_again import run_again
 from rules.storage.collection_due import collect_when_due
 from rules.storage.download_limit import trim_downloads
@@ -86,12 +86,15 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
             build_id = new_build_id()
             with attempt, recorded(store.index, build_id, started) as begin:
                 with limits.while_preparing(started):
-                    prepared = prepare(project, request, store, may_be_narrow=True)  # 1 load to 5 plan
+                    prepared = prepare(project, request, store, may_be_narrow=attempt.is_first)  # 1 load to 5 plan
                 refuse_broken(prepared)
                 if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
                 prepared.session.share_memos(prepared.compiled)
-                observer.planned(len(prepared.order), prepared.plan.ahead)
+                others = NOTHING if request.brief else unreached_results(prepared)
+                observer.planned(len(prepared.order) + len(others.results), prepared.plan.ahead)
+                for result in others.results.values():
+                    observer.finished(result)
                 begin()
                 execution = Execution(prepared, build_id, observer, started)
                 results = execution.run()  # 6 execute, 7 store
@@ -100,9 +103,7 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
                 record_build(prepared, report)
                 keep_manifest(prepared, report, execution.evidence, execution.contents)
                 facts = build_run(prepared, report, times)
-        report = replace(report, shared=store.finish_sharing())
-        if report.unreached.count and not request.brief:
-            report = with_unreached(report, store.index)
+        report = replace(report.with_others(others), shared=store.finish_sharing())
     if facts is not None:
         send(facts, observer.say)  # to a server, for which nobody waits with the store locked
     return report

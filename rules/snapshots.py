@@ -69,7 +69,7 @@ def built_snapshot(
     return {
         **_looked_at(project, files, sources),
         "profile": profile.name,
-        "products": _products(project, (name for name in reads if name not in project.sources)),
+        "products": _products(project, reads),
         "reads": {name: sorted(read) for name, read in reads.items() if read},
         "store": str(store.objects.root),
         "failing": dict(failing),
@@ -109,12 +109,12 @@ def rebuilt_snapshot(
 
 
 def _products(project: Project, names: Iterable[str]) -> dict[str, Any]:
-    """Return what identifies the objects of products, None for those that are in the shared cache alone.
+    """Return what identifies the objects of products among tables, None for those in the shared cache alone.
 
     Without the time: whoever writes to an object breaks its seal.
     """
     folder = _folder(str(project.root))
-    return {name: _object(folder, name)[:2] or None for name in names}
+    return {name: _object(folder, name)[:2] or None for name in names if name not in project.sources}
 
 
 def compiled_snapshot(

@@ -19,6 +19,7 @@ from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body, as_read, load_body, load_heads, plain, unpacked
 from rules.compiling.compiled_rule import CompiledRule
 from rules.compiling.declared_parts import declared_reading
+from rules.compiling.reach import BeyondReach
 from rules.compiling.readings_memo import from_record, readings_key, to_record
 from rules.compiling.spread_memo import from_record as spread_from
 from rules.compiling.spread_memo import spread_key
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 def believing_memos(store: Store, say: Callable[[str], None]) -> Iterator[Attempt]:
     """Yield one attempt at some work, and another if the store's memos prove to be of other texts.
 
-    The work is done within the attempt: `for attempt in believing_memos(…): with attempt: …`.
+    The work is done within the attempt: `for attempt in believing_memos(…): with attempt: …`. There is another one,
+    too, for work that looked at too little: see `BeyondReach`.
     """
     first = Attempt(store, say)
     yield first
@@ -52,11 +54,20 @@ class Attempt:
         self._store, self._say = store, say
         self.was_misled = False
 
+    @property
+    def is_first(self) -> bool:
+        """Whether there may be another one."""
+        return self._store is not None
+
     def __enter__(self) -> None:
         """Begin the work."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
         """Forget memos that misled the work; any other error passes."""
+        if self._store is not None and isinstance(error, BeyondReach):
+            self._store.look_at_all()
+            self.was_misled = True
+            return True
         if self._store is None or not isinstance(error, ForeignMemoError):
             return False
         self._say(

@@ -405,7 +405,8 @@ def _load_reached(
     contracted = with_contracts(project, store.index, found, others=others)
     dag, broken = make_dag(project, contracted.rules, contracted.sources, others=others)
     reach.require_enough(contracted.rules.values())
-    store.look_only_at({*dag.inputs, *(one for inputs in dag.inputs.values() for one in inputs)})
+    reached = {*dag.inputs, *contracted.sources}
+    store.look_only_at(reached, {one for inputs in dag.inputs.values() for one in inputs} - reached)
     return Session(
         project=project,
         profile=settings,

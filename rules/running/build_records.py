@@ -74,6 +74,8 @@ def record_build(prepared: Prepared, report: BuildReport) -> None:
         gone = set(prepared.known.products) - existing
         rows += [(name, REMOVED, None, "the project has no such rule any more", None, None) for name in _plain(gone)]
         store.index.add_results(report.build, rows)
+        if session.reach is not None:
+            store.index.add_hits(report.build, time_of(report.build)[:7])
         store.index.remember_used(session.sources.contents())
         store.index.set_limits(session.project.limits)
         store.index.finish_build(report.build, report.seconds, "ok" if report.ok else "failed", report.summary)

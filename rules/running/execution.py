@@ -16,6 +16,7 @@ from cache.records import Artifact
 from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
+from rules.compiling.reach import BeyondReach
 from rules.engine.local import LOCAL
 from rules.engine.stopping import Stop
 from rules.errors import FAILED, UserError
@@ -266,6 +267,8 @@ class Execution:
     def _ingest_again(self, name: str) -> None:
         """Make the object of an input that no rule of this run yields again. Raises `UserError` if that fails."""
         if name not in self.project.sources:
+            if self.session.reach is not None:
+                raise BeyondReach(name)
             raise UserError(
                 f"the stored object of its input {name} is corrupt",
                 code="corrupt-object",

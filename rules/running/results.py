@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rules.config.profiles import Place
     from rules.engine.protocol import PartsRun
     from rules.errors import UserError
+    from rules.planning.prepared import Prepared
     from rules.storage.shared_report import SharedReport
 
 Status = Literal["clean", "restored", "executed", "failed", "skipped"]
@@ -161,6 +162,13 @@ class BuildReport:
         """The errors, those of sources first."""
         return [result.error for result in self._settled if result.error is not None]
 
+    def with_others(self, others: BuildReport) -> BuildReport:
+        """Return the report with results of another one, of the products that no edit can reach, if it has any."""
+        if not others.results:
+            return self
+        sources = dict(sorted({**others.sources, **self.sources}.items()))
+        return replace(self, results={**others.results, **self.results}, sources=sources, unreached=Unreached())
+
     @property
     def _settled(self) -> list[SourceResult | Result]:
         return [*self.sources.values(), *self.results.values()]
@@ -248,13 +256,13 @@ def clean_report(index: Index, failing: Mapping[str, Mapping[str, Any]]) -> Buil
     return BuildReport("", results, 0.0, sources=sources)
 
 
-def with_unreached(report: BuildReport, index: Index) -> BuildReport:
-    """Return a report that lists the products and sources that no edit can reach, too, from the index alone."""
-    others = clean_report(index, {})
-    results = {name: result for name, result in others.results.items() if name not in report.results}
-    return replace(
-        report,
-        results=results | dict(report.results),
-        sources=dict(sorted({**others.sources, **report.sources}.items())),
-        unreached=Unreached(),
-    )
+def unreached_results(prepared: Prepared) -> BuildReport:
+    """Return the results of the products, and of the sources with checks, that no edit can reach, from the index."""
+    if not prepared.unreached.count:
+        return NOTHING
+    found, reached = clean_report(prepared.session.store.index, {}), set(prepared.order)
+    return replace(found, results={name: one for name, one in found.results.items() if name not in reached})
+
+
+NOTHING = BuildReport("", {}, 0.0)
+"""The report of a build without any product."""

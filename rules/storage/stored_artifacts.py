@@ -53,10 +53,13 @@ class StoredArtifacts:
         """What has been asked of the index: all that is pointed at in one go, for nobody asks for one alone."""
         return self.index.artifacts_in_use({state.artifact for state in self.states.values()})
 
-    def look_only_at(self, products: Iterable[str]) -> None:
-        """Let `states` be those of some products and their checks, and `artifacts` what these point at."""
+    def look_only_at(self, tables: Iterable[str], read: Iterable[str]) -> None:
+        """Let `states` be those of some tables and their checks, and of products that these read, without checks.
+
+        `artifacts` are then those that these point at.
+        """
         self.look_at_all()
-        self.states = self.index.states_with_checks(products)
+        self.states = self.index.states_of(read) | self.index.states_with_checks(tables)
         self.artifacts = self.index.artifacts({state.artifact for state in self.states.values()})
 
     def look_at_all(self) -> None:
