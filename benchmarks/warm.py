@@ -106,7 +106,7 @@ def main(size: int, runs: int) -> None:
 
         def saved(run: int, edit: Callable[[int], None], *, building: bool) -> None:
             edit(run)
-            (core.build if building else core.plan)(Request(), quiet)
+            (core.build if building else core.plan)(Request(brief=True), quiet)
 
         def typed(run: int, path: Path) -> None:
             text = texts[path].replace("WHERE", f"WHERE {run} < {run + 1} AND")
@@ -114,7 +114,7 @@ def main(size: int, runs: int) -> None:
 
         def rebuilt(run: int) -> None:
             (root / "rules" / "tall.sql").write_text(f"SELECT b.id, b.val + {run} AS val FROM big AS b\n")
-            report = core.build(Request(), quiet)
+            report = core.build(Request(brief=True), quiet)
             spent.append(report.results["tall"].seconds)
 
         spent: list[float] = []
@@ -127,7 +127,7 @@ def main(size: int, runs: int) -> None:
         beside("  rules build", [program, "-C", str(root), "build"], lambda run: refilter(1000 + run))
         measured("a leaf of 100,000 rows edited, built", runs, rebuilt)
         query = statistics.median(spent[1:]) * 1000
-        print(f"{'  of which its own run':<44}{query:>9.1f} ms        goal: at most 150 beside it")
+        print(f"{'  of which its own run':<44}{query:>9.1f} ms        goal: at most {150 if known else 250} beside it")
         measured("a key in a leaf, checked", runs, lambda run: typed(run, leaf), 50, 200)
         measured("a key in a rule with readers, checked", runs, lambda run: typed(run, first), 50, 200)
         beside("  rules check", [program, "-C", str(root), "check"], lambda run: comment(-1 - run))
