@@ -173,9 +173,15 @@ def walk(root: Path, seed: int, steps: int) -> Counter[str]:
         request, words = Request(keep_going=keep_going), ["-k"] if keep_going else []
         for _ in range(world.random.randint(1, 2)):
             if world.random.random() < 0.5:
-                warm, cold = planned(core, request), run(world.project, "plan", "--json", *words, expect=None).document
+                warm, cold = (
+                    planned(core, request),
+                    run(world.project, "plan", "--json", *words, expect=(0, 1, 2)).document,
+                )
             else:
-                cold, warm = run(world.project, "plan", "--json", *words, expect=None).document, planned(core, request)
+                cold, warm = (
+                    run(world.project, "plan", "--json", *words, expect=(0, 1, 2)).document,
+                    planned(core, request),
+                )
             assert warm == cold, what
             counts["sound"] += "error" not in cold
             counts["brief"] += check_brief(core, request, cold, what)
@@ -185,7 +191,7 @@ def walk(root: Path, seed: int, steps: int) -> Counter[str]:
         if builder == "warm":
             built(core, Request(keep_going=True))
         elif builder == "cold":
-            run(world.project, "build", "-k", expect=None)
+            run(world.project, "build", "-k", expect=(0, 1, 2))
         done = [
             world.edit() if world.random.random() < 0.6 else trouble.step() for _ in range(world.random.randint(0, 2))
         ]
