@@ -400,7 +400,9 @@ def _load_reached(
     reach: Reach,
 ) -> Session:
     """Load what edits can reach, and of other products the states of those that it reads. Raises as `load` does."""
-    settings, others = project.profile(profile), reach.products
+    settings, others, memos = project.profile(profile), reach.products, shared_memos(project, profile, store, engine)
+    if memos is not None:
+        memos.describe(reach.built["rule_files"])
     found = load_rules(project, store.index, files, profile=settings)
     contracted = with_contracts(project, store.index, found, others=others)
     dag, broken = make_dag(project, contracted.rules, contracted.sources, others=others)
@@ -420,19 +422,25 @@ def _load_reached(
         dag=dag,
         broken=broken | contracted.wrong,
         engine=engine,
+        memos=memos,
         reach=reach,
         lasting=False,
     )
+
+
+def require_trust(store: Store) -> None:
+    """Forget, and say so, what came from writers of the shared cache whom the project does not trust any more."""
+    count = store.shared.require_trust() if store.shared is not None else 0
+    if count:
+        results = plural(count, "result")
+        store.say(f"{results} of writers that [cache] trust does not name are not believed any more, and made again")
 
 
 def shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
     """Return the memos of other builders, None without a shared cache. Raises `UserError`."""
     if store.shared is None:
         return None
-    count = store.shared.require_trust()
-    if count:
-        results = plural(count, "result")
-        store.say(f"{results} of writers that [cache] trust does not name are not believed any more, and made again")
+    require_trust(store)
     from rules.compiling.shared_memos import SharedMemos
 
     identity = engine.identity(project.profile(profile))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rules.compiling.reach import Reach, reach_of_edits
+from rules.compiling.session import require_trust
 from rules.engine.clusters import cluster
 from rules.planning.unreached import Unreached
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 def reach_of_request(project: Project, request: Request, store: Store) -> Reach | None:
     """Return what the edits since the last complete build can reach; None if a request has to look at everything.
 
-    With a shared cache others are told what all rules compile to, and a cluster places rules by what they read.
+    A cluster places rules by what they read, and OpenLineage is told of all products.
     """
     asks_for_more = request.force or request.audit or request.runs_on or request.trust_engine_upgrade or request.explain
     if not request.whole or asks_for_more or project.given or project.settings or not request.engine.lasting:
         return None
-    if store.shared is not None or project.events is not None or cluster(project.profile(request.profile)) is not None:
+    if project.events is not None or cluster(project.profile(request.profile)) is not None:
         return None
+    require_trust(store)
     return reach_of_edits(project, request.profile, store)
 
 

@@ -361,3 +361,21 @@ def test_what_is_not_looked_at_counts_as_saved(project: SampleProject) -> None:
     assert (stats["hits"] - before["hits"], stats["misses"] - before["misses"]) == (4, 1)
     project.sql("top", TOP.replace("1", "3"))
     assert run(project, "build", "-v").stderr.count("\nclean ") == 4
+
+
+def test_what_a_colleague_has_made_of_the_same_edit_is_taken(
+    project: SampleProject, tmp_path: Path, reached: list[set[str] | None]
+) -> None:
+    project.write("rules.toml", project.read("rules.toml") + f'\n[cache]\nremote = "file://{tmp_path}/remote"\n')
+    other = SampleProject.copy_of(project.root, tmp_path / "other")
+    build(project)
+    build(other)
+    reached.clear()
+    for one in (project, other):
+        one.sql("days", DAYS.replace("l.amount", "l.amount * 5"))
+    assert build(project).executed == {"days", "top"}
+    taken = build(other)
+    assert taken.executed == set()
+    assert {name for name, status in taken.statuses.items() if status == "restored"} == {"days", "top"}
+    assert reached == [{"days", "top"}] * 2
+    assert other.product("top").equals(project.product("top"))
