@@ -1,12 +1,12 @@
 """Step 2 of 7, compile: a rule's text becomes its executed form, canonical AST, read sets, schema and fingerprint.
 
-`parse` needs the text alone, `compile_rule` the schemas of the inputs too, so rules are parsed first, ordered, then
-compiled inputs first. Both results are plain data that the index memoises.
+`compiler/parse_rule.py` needs the text alone, `compile_rule` the schemas of the inputs too, so rules are parsed first,
+ordered, then compiled inputs first. Both results are plain data that the index memoises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -17,11 +17,11 @@ from sqlglot.errors import SqlglotError, TokenError
 from compiler.analysis.lineage import column_edges
 from compiler.analysis.readset import read_sets
 from compiler.analysis.shape import shape
-from compiler.analysis.traits import Traits, traits, volatile_calls
+from compiler.analysis.traits import traits, volatile_calls
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.form import LOGICAL, PASSES, canonical
-from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Parsed, Tier
+from compiler.compiled import Compiled, CompiledQuery, EngineIdentity, Options, Tier
 from compiler.dialects.traced import Traced
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
@@ -29,72 +29,28 @@ from compiler.engine_sql.form import for_engine
 from compiler.engine_sql.normal_forms import NormalForm, normalise
 from compiler.engine_sql.recursion import require_flat_recursion
 from compiler.engine_sql.set_types import require_like_types
-from compiler.engine_sql.trial import is_of_itself, needs_trial
 from compiler.engine_sql.workarounds.row_order import has_open_order, in_canonical_order
 from compiler.errors import SqlError
-from compiler.fingerprint import EXECUTION, digest_of, fingerprint
+from compiler.fingerprint import digest_of, fingerprint
+from compiler.fingerprint_parts import fingerprint_parts
 from compiler.names.lexical import resolve_names
 from compiler.names.named_arguments import by_position
 from compiler.names.output_names import name_outputs
 from compiler.names.qualify import InputSchemas, pruned, qualified
-from compiler.names.resolve import bind_tables, bind_variables, suggestion, table_names, variable_names
+from compiler.names.resolve import bind_tables, bind_variables, suggestion
 from compiler.names.unknown_functions import require_known_functions, volatile_error
-from compiler.names.user_functions import CALLS, OwnFunction, with_own_calls
+from compiler.names.user_functions import OwnFunction, with_own_calls
+from compiler.planned_schema import PlannedSchemas
 from compiler.schema import Schema, SchemaPlanner
 from compiler.sql import functions
 from compiler.sql.dialect import DIALECT, parse, render
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
-from compiler.tree.walk import find_all, nodes
+from compiler.tree.walk import nodes
 from compiler.variables import Value, literal
 
 T = TypeVar("T")
-
-
-def corrected(parts: Mapping[str, object]) -> tuple[object, frozenset[object]]:
-    """Return the version of the execution, and the names of the corrections, that a fingerprint's parts have."""
-    execution = parts.get("execution")
-    if isinstance(execution, list | tuple):
-        return execution[0], frozenset(execution[1:])
-    return execution, frozenset()
-
-
-def parse_rule(text: str, dialect: str | None = None) -> Parsed:
-    """Parse a rule's text. dialect: the one it is in, see `Options`. Raises `SqlError`."""
-    return with_deep_stack(lambda: parsed_of(parse_written(text, dialect)))
-
-
-def parsed_of(query: exp.Query) -> Parsed:
-    """Return what `parse_rule` says of a tree that `parse_written` has made. Raises `SqlError`."""
-    require_depth(query)
-    called = {str(call.name).lower() for call in find_all(query, exp.Anonymous)}
-    return Parsed(tuple(table_names(query)), tuple(variable_names(query)), tuple(sorted(called)))
-
-
-def parse_written(text: str, dialect: str | None) -> exp.Query:
-    """Return the tree of a rule's text, which may be in another dialect: its names are right, not what it means.
-
-    Raises `SqlError`.
-    """
-    if dialect is None:
-        return parse(text)
-    from compiler.dialects.translation import parse_in, sketched  # only rules in other dialects pay for it
-
-    return parse_in(sketched(text, dialect), text)
-
-
-def require_inputs(text: str, dialect: str | None, resolve: Callable[[str], str | None], known: Iterable[str]) -> None:
-    """Raise `SqlError` where a text names a table that `resolve` does not know."""
-    if dialect is None:
-        return bind_tables(parse(text), resolve, known)
-    from compiler.dialects.translation import located, parse_in, sketched
-
-    source = sketched(text, dialect)
-    try:
-        return bind_tables(parse_in(source, text), resolve, known)
-    except SqlError as error:
-        raise located(error, source, text) from None
 
 
 @dataclass
@@ -135,7 +91,7 @@ class Compiler:
             facts = Facts({str(number): self.schemas.known[name] for number, name in enumerate(inputs)})
             types = Types(resolve_names(tree), facts.schemas)
             found, encoded = traits(tree, types), encode(tree)
-            parts = self._parts(form, encoded, options, found, corrections(tree, facts))
+            parts = fingerprint_parts(form, encoded, options, found, corrections(tree, facts), self.engine, self.own)
             sql, scans, schema = self._runnable(form, meaning, scans, options, resolve, executed)
             return Compiled(
                 fingerprint=fingerprint(parts),
@@ -386,87 +342,9 @@ class Compiler:
         part, _ = for_engine(part, self.schemas.known)
         return self._schema(scans, part, render(part))
 
-    def _parts(
-        self, form: exp.Query, encoded: bytes, options: Options, facts: Traits, corrected: Sequence[str]
-    ) -> dict[str, object]:
-        sensitive = facts.float_sensitive or facts.order_dependent
-        canonical, stable = options.tier == Tier.CANONICAL, self.engine.stable_settings
-        own = stable if canonical and stable is not None else self.engine.float_settings
-        called = {call.name for call in form.find_all(*CALLS.values())}
-        used = {name: function.digest for name, function in sorted(self.own.items()) if name in called}
-        return {
-            "execution": [EXECUTION, *corrected] if corrected else EXECUTION,
-            "query": digest_of(encoded),
-            "columns": form.named_selects,
-            "tier": options.tier,
-            "key": list(options.order) if canonical else [],
-            "volatile": options.volatile,
-            "engine": self.engine.version,
-            "settings": {**self.engine.settings, **(own if sensitive else {})},
-            **({"functions": used} if used else {}),
-            # Every row passes that passed before; but joins may yield them in another order.
-            **({"normalize": options.normalize} if options.normalize is not None and sensitive else {}),
-        }
-
     def _schema(self, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, sql: str) -> Schema:
-        """Return the product's schema: remembered for this SQL and these input types, else planned.
-
-        Of two forms of one fingerprint the engine may be able to plan one alone, so that it does not tell.
-        """
-        types = {
-            name: [
-                (column.name, column.type) for column in self.schemas.known[name].columns if column.name in scans[name]
-            ]
-            for name in sorted(scans)
-        }
-        called = {call.name for call in find_all(executed, *CALLS.values())} if self.own else set()
-        key = fingerprint(
-            {
-                "sql": digest_of(sql.encode()),
-                "types": types,
-                "engine": [self.engine.version, self.engine.settings],
-                "functions": {name: one.digest for name, one in sorted(self.own.items()) if name in called},
-            }
-        )
-        schema = self.known_schema(key)
-        if schema is None:
-            schema = self._planned(sql, scans, executed, key)
-        if list(schema.names) != executed.named_selects:
-            from compiler.engine_errors.planning import other_columns_error
-
-            raise other_columns_error(executed, schema.names)
-        return schema
-
-    def _planned(self, sql: str, scans: Mapping[str, tuple[str, ...]], executed: exp.Query, key: str) -> Schema:
-        """Have the engine plan; what it refuses is explained to the author."""
-        shown = {name: (self.schemas.known[name], frozenset(columns)) for name, columns in scans.items()}
-
-        def probe(part: exp.Query) -> str | None:
-            try:
-                return self.planner.problem(render(part), shown)
-            except SqlError:  # a part that cannot be written alone
-                return None
-
-        def try_part(part: exp.Query) -> str | None:
-            try:
-                return self.planner.trial(render(part), shown)
-            except SqlError:
-                return None
-
-        if needs_trial(executed):
-            said = self.planner.trial(sql, shown)
-            if said is not None and is_of_itself(said):
-                raise self._explained(SqlError(said, code="engine"), executed, try_part)
-        try:
-            return self.planner.plan_schema(sql, shown, key)
-        except SqlError as error:
-            raise self._explained(error, executed, probe) from error
-
-    def _explained(self, error: SqlError, executed: exp.Query, probe: Callable[[exp.Query], str | None]) -> SqlError:
-        beyond = timestamps.overflow(error.message, executed, self.schemas.known, executed)
-        from compiler.engine_errors.planning import explained  # only a query that is refused pays for it
-
-        return beyond or explained(error, executed, probe)
+        planned = PlannedSchemas(self.schemas.known, self.engine, self.planner, self.known_schema, self.own)
+        return planned.schema(scans, executed, sql)
 
 
 def is_settled(query: exp.Query) -> bool:

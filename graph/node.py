@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """The facts about a compiled rule that planning needs; see `compiler.compile.Compiled`."""
+    """The facts about a compiled rule that planning needs; see `compiler.compiled.Compiled`."""
 
     name: str
     fingerprint: str

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.compile_cost import ROOT
 from benchmarks.generated import queries
-from compiler.compile import parse_rule
+from compiler.parse_rule import parse_rule
 from support.compiling import TestCompiler
 from support.tpcds import schemas
 

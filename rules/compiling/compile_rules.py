@@ -11,10 +11,11 @@ from sqlglot.expressions import Query
 
 from cache.records import Product
 from compiler.analysis.edges import from_record
-from compiler.compile import Compiler, corrected
+from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
+from compiler.fingerprint_parts import corrected
 from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema, schema_of, schema_record

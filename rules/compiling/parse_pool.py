@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from compiler.compile import parse_written, parsed_of
 from compiler.compiled import Parsed
 from compiler.errors import SqlError
+from compiler.parse_rule import parse_written, parsed_of
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.packing import packed, unpacked
 from rules.compiling.helpers import Helpers, Task

@@ -21,7 +21,7 @@ from cache.index import Index
 from cache.objects import Objects
 from cache.table_files import files_of
 from cache.table_files import schema_of as stored_schema_of
-from compiler.compile import Compiler, parse_rule
+from compiler.compile import Compiler
 from compiler.compiled import CompiledQuery
 from compiler.engine_errors.running import failed
 from compiler.engine_sql.timestamps import explained_overflow
@@ -30,6 +30,7 @@ from compiler.names.cte_query import query_of_cte
 from compiler.names.qualify import InputSchemas
 from compiler.names.resolve import suggestion, table_names
 from compiler.names.user_functions import OwnFunction
+from compiler.parse_rule import parse_rule
 from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
 from rules.config.front_matter import read_options

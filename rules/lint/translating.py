@@ -6,11 +6,11 @@ import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from compiler.compile import parse_rule
 from compiler.errors import SqlError
 from compiler.lint.check import World, of_error
 from compiler.lint.findings import Finding, Found, Lines
 from compiler.lint.translated import REFUSED, untranslated
+from compiler.parse_rule import parse_rule
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.front_matter import read_options
 from rules.config.project import Project, read_text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.compile import parse_rule
 from compiler.errors import SqlError
 from compiler.lint.check import World
 from compiler.lint.codes import OF_ERRORS
 from compiler.lint.translated import untranslated
+from compiler.parse_rule import parse_rule
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.front_matter import read_options
 from rules.loading.dialects import in_ours, is_ours

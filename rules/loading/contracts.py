@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from cache.index import Index
-from compiler.compile import parse_rule
 from compiler.compiled import Parsed
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
+from compiler.parse_rule import parse_rule
 from rules.config.contract import Contract, flaw, twice
 from rules.config.front_matter import RuleOptions, option_place, option_string
 from rules.config.project import Project, config_where

@@ -199,7 +199,7 @@ def _unknown_input(project: Project, rule: Rule, known: list[str]) -> UserError:
         message = f"unknown input '{table}', a parameter of '{rule.name}'"
         hint = suggestion(table, known) or "an input is a source of rules.toml or another rule"
         return UserError(message, code="unknown-input", where=Where(rule.path, rule.line), hint=hint, exit_code=FAILED)
-    from compiler.compile import require_inputs
+    from compiler.parse_rule import require_inputs
 
     try:
         require_inputs(rule.text(project), rule.options.dialect, make_resolver(known), known)
@@ -227,7 +227,7 @@ def _where_read(project: Project, rule: Rule, resolve: Callable[[str], str | Non
     """Return where a rule names the table for which `resolve` has no answer."""
     if rule.in_python:
         return Where(rule.path, rule.line)
-    from compiler.compile import require_inputs
+    from compiler.parse_rule import require_inputs
 
     try:
         require_inputs(rule.text(project), rule.options.dialect, resolve, ())

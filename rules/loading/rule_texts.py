@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from compiler.compile import parse_rule
 from compiler.compiled import Parsed
 from compiler.errors import SqlError
+from compiler.parse_rule import parse_rule
 from rules.config.front_matter import RuleOptions, read_options
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.loading.compiler_identity import COMPILER

@@ -11,9 +11,9 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compiler.compile import parse_written
 from compiler.errors import SqlError
 from compiler.names.cte_query import query_of_cte
+from compiler.parse_rule import parse_written
 from compiler.tree.big_stack import with_deep_stack
 from rules.config.project import read_text
 from rules.config.toml_documents import TomlError, end_of, parse_toml

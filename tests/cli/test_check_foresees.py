@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from compiler.compile import parse_rule
 from compiler.engine_errors.planning import INTERNALS
 from compiler.errors import SqlError
+from compiler.parse_rule import parse_rule
 from support.inprocess import run
 from support.projects import SampleProject
 from support.refusals import MARK, assert_refused_alike, place_of_mark

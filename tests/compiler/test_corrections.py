@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from compiler.compile import corrected
 from compiler.fingerprint import EXECUTION
+from compiler.fingerprint_parts import corrected
 from support.compiling import TestCompiler
 
 TABLES = {

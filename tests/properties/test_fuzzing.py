@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compiler.compile import parse_rule
 from compiler.errors import SqlError
+from compiler.parse_rule import parse_rule
 from properties.fuzzing import Entrances, fuzz
 from rules.config.front_matter import read_options
 from rules.config.project import load_project
