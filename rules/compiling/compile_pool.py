@@ -76,7 +76,7 @@ def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
     """Return the job of compiling a rule; None if it needs none, or cannot be compiled ahead."""
     if any(name not in work.known for name in inputs):
         return None
-    head = work.head(work.memo(rule))
+    head = work.memos.head(work.memo(rule))
     if head is not None:
         work.known[rule.name] = head.schema
     if head is not None or rule.in_python:  # Python functions are called in this process
@@ -86,10 +86,10 @@ def _job(work: Work, rule: Rule, inputs: Sequence[str]) -> Job | None:
 
 
 def _accept(work: Work, rule: Rule, made: Made) -> None:
-    work.remember(work.memo(rule), made.head, made.body, made.lineage)
+    work.memos.remember(work.memo(rule), made.head, made.body, made.lineage)
     work.known[rule.name] = made.head.schema
     for key, schema in made.learned.items():
-        work.learn(key, schema)
+        work.memos.learn(key, schema)
 
 
 class _Bench:

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlglot.expressions import Query
 
 from cache.records import Product
-from compiler.analysis.edges import from_record
 from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
-from compiler.fingerprint_parts import corrected
 from compiler.names.qualify import InputSchemas
 from compiler.names.user_functions import OwnFunction
-from compiler.schema import Schema, schema_of, schema_record
-from graph.node import Node
-from rules.compiling.compiled_records import Head, as_read, as_record, heads_in_use, load_body, load_heads, to_records
+from compiler.schema import Schema, schema_of
+from rules.compiling.compile_memos import CompileMemos
+from rules.compiling.compiled_records import Head, as_read, to_records
 from rules.compiling.compiled_rule import CompiledCheck, CompiledContract, CompiledRule, from_head
+from rules.compiling.compiler_upgrade import was_upgraded
+from rules.compiling.kept_rules import KeptRules, KnownRule
 from rules.compiling.lazy_planner import LazyPlanner
 from rules.compiling.promised_columns import require_promised
-from rules.compiling.unchanged_rules import Facts, LastRun, Unchanged
+from rules.compiling.unchanged_rules import Facts, Unchanged
 from rules.config.front_matter import option_where
 from rules.config.profiles import Profile
 from rules.config.project import Project
@@ -40,8 +40,6 @@ from rules.loading.tiers import tier_where
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
-    from cache.index import Index
-    from compiler.analysis.edges import Edge
     from compiler.coverage.outcomes import Question
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
@@ -50,8 +48,6 @@ if TYPE_CHECKING:
 
 _RECENT = 8
 """Rules whose results are kept for a moment: each input of a rule is asked about by itself."""
-_BATCH = 50
-"""The number of compiled rules that are recorded at once."""
 
 
 class Tables(NamedTuple):
@@ -65,56 +61,11 @@ class Tables(NamedTuple):
     """Whether these are far from all, as nothing else is looked at."""
 
 
-class _Known(NamedTuple):
-    """A compiled rule with all that it was made from, besides what is the same for all rules of a run."""
-
-    rule: Rule
-    tables: list[tuple[str | None, Mapping[str, Any]]]
-    last: Product | None
-    head: Head
-    compiled: CompiledRule
-
-
-class _Kept:
-    """The compiled rules and checks that call no Python of the project, by name, and the schemas of sources."""
-
-    def __init__(self) -> None:
-        self.index: Index | None = None
-        """Of the run that is under way."""
-        self.rules: dict[str, _Known] = {}
-        self.last = LastRun()
-        self._sources: dict[str, Mapping[str, Any]] = {}
-        self._made_from: object = None
-
-    def edges(self, memo: str) -> tuple[Edge, ...]:
-        """Read the column lineage of a compiled rule, in the index of the run that asks."""
-        assert self.index is not None
-        return from_record(self.index.lineages([memo])[memo])
-
-    def begin(self, made_from: object) -> None:
-        """Begin a run. made_from: what all of its rules are made from."""
-        if self._made_from != made_from:
-            self.rules, self.last, self._made_from = {}, LastRun(), made_from
-
-    def forget_but(self, names: Collection[str]) -> None:
-        """Forget the rules that are no longer there. names: of those that are, and of their checks."""
-        if len(self.rules) > len(names):
-            self.rules = {name: one for name, one in self.rules.items() if name in names}
-
-    def source(self, name: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the schema of a source: the same object again while it is equal."""
-        known = self._sources.get(name)
-        if known != schema:
-            known = self._sources[name] = schema
-        return known
-
-
 class Work:
     """One run of the compiler over one project, and the memos it has to record.
 
     trust_engine: whether results of another version of the engine count too. known: the schemas of the inputs so far,
-    as the index stores them. Only rules that are compiled need more of them. made: receives the memos of rules compiled
-    here.
+    as the index stores them. Only rules that are compiled need more of them.
     """
 
     def __init__(
@@ -129,8 +80,6 @@ class Work:
         engine: Engine,
     ) -> None:
         self.known: dict[str, Mapping[str, Any]] = {}
-        self.made: set[str] = set()
-        self._believes = True
         self._names = tables.names
         self.resolve = make_resolver(tables.names)
         self._facts: Facts | None = None
@@ -141,11 +90,7 @@ class Work:
         self._functions = functions
         self._index = store.index
         self._last = tables.last
-        memos = {product.memo for product in self._last.values()}
-        self._heads_in_use = load_heads(store.index, memos) if tables.few else heads_in_use(store.index, memos)
-        self._heads = dict(self._heads_in_use)
-        self._fresh: list[tuple[str, Head, bytes, Any]] = []
-        self._fresh_schemas: dict[str, Any] = {}
+        self.memos = CompileMemos(store.index, {product.memo for product in self._last.values()}, few=tables.few)
         self.engine = engine
         self.identity = engine.identity(profile)
         parts = [self.identity.version, self.identity.settings, self.identity.float_settings]
@@ -153,7 +98,7 @@ class Work:
         self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
         self._recent: dict[str, tuple[Rule, tuple[Rule, Compiled]]] = {}
-        self._kept = store.memory.part(_Kept)
+        self._kept = store.memory.part(KeptRules)
         self._kept.index = store.index
 
     def compile(self, rule: Rule, *, again: bool = False) -> CompiledRule:
@@ -162,13 +107,13 @@ class Work:
         if known is not None:
             return known
         memo = self.memo(rule)
-        head = None if again else self.head(memo)
+        head = None if again else self.memos.head(memo)
         stored = head
         if head is None:
             rule, result = self._compiled(rule)
             memo = self.memo(rule)
-            self.remember(memo, *to_records(result))
-            head = self._heads[memo]
+            head, body, lineage = to_records(result)
+            self.memos.remember(memo, head, body, lineage)
         compiled = from_head(
             rule,
             memo,
@@ -187,10 +132,14 @@ class Work:
                 compiled = compiled.made_with({**self.identity.settings, **own})
         if again:
             return compiled
-        if last is not None and self._was_upgraded(compiled.node, last):
+        if last is not None and was_upgraded(
+            compiled.node, last, self._index, self._compiler_of, trust_engine=self.trust_engine
+        ):
             compiled = replace(compiled, node=replace(compiled.node, formerly=last.fingerprint))
         if not (rule.in_python or head.parts.get("functions")):
-            self._kept.rules[rule.name] = _Known(rule, self._tables_of(rule), last, stored or as_read(head), compiled)
+            self._kept.rules[rule.name] = KnownRule(
+                rule, self._tables_of(rule), last, stored or as_read(head), compiled
+            )
         return compiled
 
     def recall(
@@ -204,7 +153,7 @@ class Work:
         variables = {name: repr(value) for name, value in self.project.variables.items()}
         made_from = (self._context, self.trust_engine, self.profile, variables, sorted(self._functions))
         self._kept.begin(made_from)
-        facts = Facts(made_from, self._names, rules, dict(self.known), self._last, self._heads_in_use)
+        facts = Facts(made_from, self._names, rules, dict(self.known), self._last, self.memos.in_use)
         self._facts = facts
         return self._kept.last.unchanged(facts, dag, broken)
 
@@ -224,7 +173,7 @@ class Work:
             return None
         tables = self._tables_of(rule)
         same = all(was[0] == now[0] and was[1] is now[1] for was, now in zip(known.tables, tables, strict=True))
-        if not same or self.head(known.compiled.memo) != known.head:
+        if not same or self.memos.head(known.compiled.memo) != known.head:
             return None
         return known.compiled
 
@@ -251,7 +200,7 @@ class Work:
                 result = compiler.compile_rule(rule.text(self.project), options_of(rule), self.resolve)
         except SqlError as error:
             raise self._located(error, rule) from error
-        if not self._believes:
+        if not self.memos.believed:
             self._recent[asked.name] = asked, (rule, result)
             if len(self._recent) > _RECENT:
                 del self._recent[next(iter(self._recent))]
@@ -279,7 +228,7 @@ class Work:
 
     def _compiled_now(self, rule: Rule) -> tuple[Rule, Compiled]:
         """Return a rule and what this process has compiled of it. Raises `UserError`."""
-        self._believes = False
+        self.memos.believed = False
         known, made = self._recent.get(rule.name, (None, None))
         if made is None or known is not rule:
             if rule.sql is None and not rule.in_python:
@@ -294,7 +243,7 @@ class Work:
         """
         if rule.options.normalize is None:
             return ()
-        self._believes = False
+        self.memos.believed = False
         rule, result = self._compiled(rule)
         return self._compiler_of(result.scans).normal_forms(result, options_of(rule))
 
@@ -325,26 +274,10 @@ class Work:
         names.update(check.rule.name for rule in rules for check in rule.checks)
         self._kept.forget_but(names)
 
-    def save(self) -> None:
-        """Record the new memos in the index."""
-        with self._index.transaction():
-            self._index.remember("schemas", self._fresh_schemas)
-            records = [(memo, as_record(head), body, lineage) for memo, head, body, lineage in self._fresh]
-            self._index.remember_compiled(records)
-        self._fresh, self._fresh_schemas = [], {}
-
-    def know(self, heads: Mapping[str, Head]) -> None:
-        """Take the small facts of compiled rules that were read already, by memo key."""
-        self._heads |= heads
-
     def is_new(self, rule: Rule) -> bool:
         """Whether the last state of a rule's product was made from another text, or by another compiler."""
         last = self._last.get(rule.name)
         return last is None or last.record.text != rule.digest or last.record.compiler != COMPILER
-
-    def head(self, memo: str) -> Head | None:
-        """Return the small facts of a compiled rule, None if it is not known."""
-        return self._heads.get(memo) or load_heads(self._index, [memo]).get(memo)
 
     def memo(self, rule: Rule) -> str:
         """Return the memo key of a rule: everything that its compilation depends on. Its inputs must be known."""
@@ -382,32 +315,6 @@ class Work:
             if error is not None:
                 raise error
 
-    def _was_upgraded(self, node: Node, last: Product) -> bool:
-        """Whether a rule is unchanged, and has another fingerprint only because rules (or the engine) was upgraded.
-
-        Decided by compiling the SQL that the earlier version executed: if both give the same result now, the rule's
-        meaning is unchanged. Nor may that version have computed it wrongly: it has to have had every correction.
-        """
-        if last.fingerprint == node.fingerprint:
-            return False
-        before, now = last.record.parts, node.parts
-        changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
-        may_change = {"query", "execution"} | ({"engine"} if self.trust_engine else set())
-        (execution, had), (current, _) = corrected(before), corrected(now)
-        if not changed <= may_change or execution != current:
-            return False
-        if not changed & {"query", "execution"}:  # inputs are bound by position, so the same query may read others now
-            return [one.name for one in last.record.inputs] == list(node.inputs)
-        if last.record.compiler == COMPILER:
-            return False
-        try:
-            body = load_body(self._index, last.memo)
-            compiler = self._compiler_of(body.scans)
-            query, inputs, needed = compiler.query_digest(body.meaning)
-            return (query, inputs) == (now["query"], node.inputs) and had.issuperset(needed)
-        except (KeyError, SqlError):  # its input no longer exists, or its syntax is no longer supported
-            return False
-
     def _compiler_of(self, inputs: Iterable[str]) -> Compiler:
         """Return the compiler, which knows those of `inputs` that exist."""
         for name in inputs:
@@ -418,8 +325,8 @@ class Work:
                 self._schemas,
                 self.project.variables,
                 self.identity,
-                LazyPlanner(self.engine, self.profile, self.learn, self._functions.values()),
-                self._known,
+                LazyPlanner(self.engine, self.profile, self.memos.learn, self._functions.values()),
+                self.memos.schema,
                 {
                     name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
                     for name, one in self._functions.items()
@@ -432,12 +339,11 @@ class Work:
 
         From here on the index's memos of texts do not count.
         """
-        self._believes = False
+        self.memos.believed = False
         if rule.sql is None and not rule.in_python:
             require_parsed(self.project, rule)
         self.compile(rule, again=True)
-        _, head, body, lineage = self._fresh.pop()
-        return head, body, lineage
+        return self.memos.take_back()
 
     def _fuses(self, rule: Rule) -> bool:
         """Whether the operations of a rule in Ibis become as few SELECTs as can be."""
@@ -471,31 +377,12 @@ class Work:
             located.where = tier_where(self.project, self.profile, rule)
         return located
 
-    def remember(self, memo: str, head: Head, body: bytes, lineage: Any) -> None:
-        """Keep the result of compiling a rule, and record it now and then: an interrupt costs little."""
-        self._heads[memo] = head
-        self.made.add(memo)
-        self._fresh.append((memo, head, body, lineage))
-        if len(self._fresh) == _BATCH:
-            self.save()
-
     def _compile_check(self, rule: Rule, check: Check) -> CompiledCheck:
         """Compile a check of a product whose schema is known. Raises `UserError` at its declaration."""
         try:
             return CompiledCheck(check, self.compile(check.rule))
         except UserError as error:
             raise check_error(self.project, rule, check.draft, error) from error
-
-    def learn(self, key: str, schema: Schema) -> None:
-        """Keep a schema that the engine has planned."""
-        self._fresh_schemas[f"{key} {COMPILER}"] = schema_record(schema)
-
-    def _known(self, key: str) -> Schema | None:
-        memo = f"{key} {COMPILER}"
-        record = self._fresh_schemas.get(memo)
-        if record is None and self._believes:
-            record = self._index.memo("schemas", [memo]).get(memo)
-        return schema_of(record) if record is not None else None
 
 
 def options_of(rule: Rule) -> Options:

@@ -143,7 +143,7 @@ class Session:
         sources = self.sources.open_sound([name for name in asked_for if name not in last_seen], self.unreadable)
         self.broken.update({name: error for name, error in self.unreadable.items() if name not in self.broken})
         work = self.work(trust_engine=self.trust_engine)
-        work.made = self.made
+        work.memos.made = self.made
         records = {name: schema_record(table.schema) for name, table in sources.items()}
         records |= {name: schema_record(schema) for name, schema in last_seen.items()}
         if self.reach is None:
@@ -160,7 +160,7 @@ class Session:
                 run.add(rule, work.compile(rule))
             except UserError as error:
                 run.fail(rule, error)
-        work.save()
+        work.memos.save()
         if self.reach is not None:
             return Compilation(outside | run.compiled, run.contracted)
         work.forget_but([*self.rules.values(), *self.contracts.values()])
@@ -191,7 +191,7 @@ class Session:
         read = dict.fromkeys(one for name in self.dag.order for one in self.dag.inputs[name])
         for name in read.keys() - self.rules.keys() - self.project.sources.keys():
             last = self.store.states.get(name)
-            head = work.head(last.memo) if last is not None else None
+            head = work.memos.head(last.memo) if last is not None else None
             if last is None or head is None:
                 raise BeyondReach(name)
             rule = Rule(name, "", last.record.text, RuleOptions(), Parsed((), ()))
@@ -252,7 +252,7 @@ class Session:
             engine=self.engine,
         )
         work.trust_engine = trust_engine
-        work.know(self.memos.heads if self.memos is not None else {})
+        work.memos.know(self.memos.heads if self.memos is not None else {})
         return work
 
     def errors(self, names: Iterable[str]) -> list[UserError]:

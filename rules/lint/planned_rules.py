@@ -76,13 +76,13 @@ class Foresight:
     def remembered(self, rule: Rule) -> Table | None:
         """Return the columns of a rule in SQL that was compiled as it is now."""
         work = self._to(rule)
-        head = work.head(work.memo(rule))
+        head = work.memos.head(work.memo(rule))
         return head.schema if head is not None else None
 
     def learn(self, learned: Mapping[str, Schema]) -> None:
         """Keep schemas that the engine has planned, elsewhere."""
         for key, schema in learned.items():
-            self._work.learn(key, schema)
+            self._work.memos.learn(key, schema)
 
     @property
     def cores(self) -> int:
@@ -96,7 +96,7 @@ class Foresight:
     def save(self) -> None:
         """Record what was new."""
         if "_work" in self.__dict__:
-            self._work.save()
+            self._work.memos.save()
 
     def _to(self, rule: Rule) -> Work:
         """Return the compiler, which knows what `rule` reads."""

@@ -66,7 +66,7 @@ def mean_the_same(
         look = _Look(project, settings, store, built)
         found = [look.same(path) for path in edited]
         same = [one for one in found if one is not None]
-        look.work.save()
+        look.work.memos.save()
         if len(same) < len(found):
             return False
         if building:
@@ -117,7 +117,7 @@ class _Look:
             return None
         compiled = with_deep_stack(lambda: self.work.compile(rule, again=True))
         was = load_heads(self._store.index, [last.memo]).get(last.memo)
-        now = self.work.head(compiled.memo)
+        now = self.work.memos.head(compiled.memo)
         if was is None or now is None or _written(as_read(now)) != _written(was):
             return None
         return (last, compiled) if compiled.node.fingerprint == last.fingerprint else None

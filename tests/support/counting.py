@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = {  # by the module that does it; the longest path that fits decides
     "rules/": "load",
     "rules/compiling/compile_rules.py": "look up compiled",
+    "rules/compiling/compile_memos.py": "look up compiled",
+    "rules/compiling/compiler_upgrade.py": "look up compiled",
+    "rules/compiling/kept_rules.py": "look up compiled",
     "rules/running/execution.py": "execute",
     "rules/running/cutoff.py": "execute",
     "rules/engine/": "execute",
