@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from rules.errors import UserError, Where
-from rules.importing.dbt_nodes import COMPILE, Manifest, Metadata, Node, read_manifest
+from rules.importing.dbt_constraints import tests_of_constraints, written_down_only
+from rules.importing.dbt_nodes import COMPILE, Manifest, Metadata, Node, TestMetadata, read_manifest
 from rules.importing.dbt_unit_tests import read_unit_tests
 from rules.importing.dbt_variables import count_variables, values_of_variables
+from rules.importing.naming import SENSITIVE
 from rules.importing.origin import ANY, COUNTED, Model, Origin, Outside, Seed, Test
 from rules.importing.query_words import LOCAL, NOW, TODAY
 from rules.wording import plural
@@ -25,6 +27,7 @@ _OWN = {f"macro.dbt.test_{name}": name for name in ("unique", "not_null", "accep
 _FROZEN = ("run_started_at", "invocation_id", "modules.datetime", "env_var", "var(", "execute")
 """What a template may hold that gives the SQL of another run another text; and how the report says so."""
 _SAID = {"var(": "var", "execute": "a query that ran while it was compiled"}
+_TABLES = ("model", "seed", "snapshot")
 _LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "functions")
 
 
@@ -40,6 +43,7 @@ def read_dbt(root: Path) -> Origin:
     if adapter not in _DIALECTS:
         known = ", ".join(_DIALECTS)
         raise UserError(f"SQL of the adapter '{adapter}' is not known", code="import", hint=f"known: {known}")
+    aliases = _aliases(manifest, nodes, adapter)
     return Origin(
         tool="dbt",
         name=manifest.metadata.project_name or root.name,
@@ -49,14 +53,36 @@ def read_dbt(root: Path) -> Origin:
         models=_of_one_value(tuple(_model(one, manifest) for one in models)),
         seeds=tuple(_seed(one, root) for one in nodes if one.resource_type == "seed"),
         outside=(
-            *(_source(one) for one in manifest.sources.values() if one.config.enabled),
+            *(_source(one) for one in manifest.sources.values() if one.config.enabled and one.unique_id not in aliases),
             *(_snapshot(one) for one in nodes if one.resource_type == "snapshot"),
         ),
-        tests=tuple(_test(one) for one in tests),
+        tests=tuple(_tests(tests, models, adapter)),
         unit_tests=tuple(read_unit_tests(manifest)),
-        left_out=dict(_left_out(manifest, nodes)),
+        left_out=dict(_left_out(manifest, nodes, adapter)),
         inlined={f"__dbt__cte__{one.name}": one.unique_id for one in models if _is_inlined(one)},
+        aliases=aliases,
     )
+
+
+def _aliases(manifest: Manifest, nodes: list[Node], adapter: str) -> dict[str, str]:
+    """Return sources that are tables of the project, such as seeds: the source's id → that of the node."""
+
+    def key(node: Node) -> tuple[str, ...]:
+        return tuple(node.relation if _DIALECTS[adapter] in SENSITIVE else (part.lower() for part in node.relation))
+
+    made = {key(one): one.unique_id for one in nodes if one.resource_type in _TABLES and not _is_inlined(one)}
+    sources = (one for one in manifest.sources.values() if one.config.enabled and not _location(one))
+    return {one.unique_id: made[key(one)] for one in sources if key(one) in made}
+
+
+def _tests(tests: list[Node], models: list[Node], adapter: str) -> Iterator[Test]:
+    """Yield tests, and constraints that say what no test says."""
+    found = [_test(one) for one in tests]
+    yield from found
+    said = {(one.table, one.column.lower(), one.kind) for one in found if one.bare}
+    for test in (test for one in models for test in tests_of_constraints(one, adapter)):
+        if not (test.bare and (test.table, test.column.lower(), test.kind) in said):
+            yield test
 
 
 def _require_compiled(nodes: list[Node]) -> None:
@@ -191,7 +217,11 @@ def _seed(node: Node, root: Path) -> Seed:
 
 
 def _source(node: Node) -> Outside:
-    """A source; dbt-duckdb names files of one in `external_location`, as a template of its name."""
+    return Outside(**_described(node), group=node.source_name, location=_location(node))
+
+
+def _location(node: Node) -> str:
+    """Return the files of a source: dbt-duckdb names them in `external_location`, as a template of its name."""
     location = node.config.external_location
     for meta in (node.config.meta, node.meta, node.source_meta):
         location = location or meta.get("external_location")
@@ -199,7 +229,7 @@ def _source(node: Node) -> Outside:
         values = {"schema": node.schema, "name": node.name, "identifier": node.identifier or node.name}
         for key, value in values.items():
             location = location.replace(f"{{{key}}}", str(value))
-    return Outside(**_described(node), group=node.source_name, location=location or "")
+    return location or ""
 
 
 def _snapshot(node: Node) -> Outside:
@@ -233,9 +263,15 @@ def _test(node: Node) -> Test:
         warn_if=config.warn_if or ANY,
         error_if=config.error_if or ANY,
         limit=config.limit,
-        bare=is_own and usual and not config.where and config.limit != 0,
+        bare=is_own and usual and not config.where and config.limit != 0 and not _has_template(generic),
         description=(node.description or "").strip(),
     )
+
+
+def _has_template(generic: TestMetadata | None) -> bool:
+    """Whether what a test says is a template, so that only its compiled SQL says it. Its `model` always is one."""
+    said = [value for name, value in generic.kwargs.items() if name != "model"] if generic is not None else []
+    return any(re.search(r"\{[{%]", str(one)) for one in said)
 
 
 def _named_source(node: Node) -> str:
@@ -248,7 +284,7 @@ def _named_source(node: Node) -> str:
     return ""
 
 
-def _left_out(manifest: Manifest, nodes: list[Node]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _left_out(manifest: Manifest, nodes: list[Node], adapter: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield what is in the project and not carried over, by kind."""
     for kind in _LEFT_OUT:
         names = tuple(name.split(".", 2)[-1] for name in getattr(manifest, kind))
@@ -261,6 +297,11 @@ def _left_out(manifest: Manifest, nodes: list[Node]) -> Iterator[tuple[str, tupl
         yield "hooks", (*hooks, *runs)
     for kind, names in (
         ("grants", tuple(one.name for one in nodes if one.config.grants)),
+        ("source freshness", tuple(one.name for one in manifest.sources.values() if one.has_freshness)),
+        (
+            f"constraints that {adapter} does not enforce",
+            tuple(text for one in nodes if one.resource_type == "model" for text in written_down_only(one, adapter)),
+        ),
         ("analyses", tuple(one.name for one in nodes if one.resource_type == "analysis")),
         ("disabled nodes", tuple(name.split(".", 2)[-1] for name in manifest.disabled)),
     ):

@@ -13,13 +13,24 @@ from rules.importing.origin import Relation
 COMPILE = "dbt compile --full-refresh"
 
 
+class Constraint(msgspec.Struct):
+    """A constraint of a contract. to, to_columns: of a foreign key, if `expression` does not have both."""
+
+    type: str = ""
+    name: str | None = None
+    expression: str | None = None
+    columns: list[str] = []
+    to: str | None = None
+    to_columns: list[str] = []
+
+
 class Column(msgspec.Struct):
     """A column as a YAML file describes it."""
 
     name: str = ""
     description: str = ""
     data_type: str | None = None
-    constraints: list[dict[str, Any]] = []
+    constraints: list[Constraint] = []
 
 
 class Enforced(msgspec.Struct):
@@ -93,13 +104,14 @@ class Node(msgspec.Struct):
     meta: dict[str, Any] = {}
     source_meta: dict[str, Any] = {}
     columns: dict[str, Column] = {}
-    constraints: list[dict[str, Any]] = []
+    constraints: list[Constraint] = []
     depends_on: Depends = msgspec.field(default_factory=Depends)
     version: str | int | float | None = None
     latest_version: str | int | float | None = None
     test_metadata: TestMetadata | None = None
     column_name: str | None = None
     attached_node: str | None = None
+    freshness: dict[str, Any] | None = None
 
     @property
     def compiled(self) -> str | None:
@@ -110,6 +122,12 @@ class Node(msgspec.Struct):
     def raw(self) -> str:
         """The template."""
         return self.raw_code or self.raw_sql or ""
+
+    @property
+    def has_freshness(self) -> bool:
+        """Whether it is a source that dbt asks whether it is fresh."""
+        asked = [(self.freshness or {}).get(level) for level in ("warn_after", "error_after")]
+        return any(isinstance(one, dict) and one.get("count") is not None for one in asked)
 
     @property
     def relation(self) -> Relation:

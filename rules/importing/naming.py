@@ -22,7 +22,7 @@ CAPITAL = frozenset({"snowflake"})
 
 @dataclass(frozen=True)
 class Names:
-    """The plain name of each table by its id; `known`: each way to write a relation → the table's id, if one only."""
+    """The plain name of each table by id or alias; `known`: each way to write a relation → the id, if it is one only."""
 
     by_id: Mapping[str, str]
     known: Mapping[tuple[str, ...], str]
@@ -55,6 +55,7 @@ def name_tables(origin: Origin) -> Names:
     for table in order:
         by_id[table.id] = chosen = next(one for one in _candidates(table) if one not in taken)
         taken.add(chosen)
+    by_id |= {alias: by_id[id_] for alias, id_ in origin.aliases.items()}
     ways: dict[tuple[str, ...], set[str]] = {}
     for table in origin.tables:
         parts = tuple(part.lower() for part in table.relation)

@@ -150,6 +150,7 @@ class Origin:
     """A whole project. dialect: by SQLGlot's name. moment: when its SQL was made. left_out: names by kind.
 
     inlined: names that queries use for a model that they hold as a CTE, with the model's id. notes: to the reader.
+    aliases: what is declared as a source and is a table of the project: its id, with the id of that table.
     """
 
     tool: str
@@ -164,6 +165,7 @@ class Origin:
     unit_tests: tuple[UnitTest, ...] = ()
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inlined: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property

@@ -17,7 +17,7 @@ _DIGITS = 76
 def cell(value: Any, kind: str) -> Any:
     """Return a value as TOML takes it, as a warehouse casts it. Raises ValueError where that is not known.
 
-    kind: of the column, as Arrow spells it; "" where it is not known, and the value stays as it is.
+    kind: of the column, as the compiler spells it; "" where it is not known, and the value stays as it is.
     """
     for pattern, convert in _KINDS:
         if re.match(pattern, kind):
@@ -66,7 +66,7 @@ def _float(value: Any, _kind: str) -> float:
 
 def _decimal(value: Any, kind: str) -> str:
     """Return digits as a cast leaves them: halves are rounded away from zero."""
-    found = re.search(r"\((\d+), *(-?\d+)\)", kind)
+    found = re.search(r"<(\d+), *(-?\d+)>", kind)
     scale = int(found[2]) if found is not None else 0
     try:
         return str(_number(value).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, Context(prec=_DIGITS)))
@@ -81,7 +81,7 @@ def _date(value: Any, _kind: str) -> dt.date:
 def _moment(value: Any, kind: str) -> dt.datetime:
     """Return a moment; one with a zone is written in UTC for a column without."""
     found = dt.datetime.fromisoformat(re.sub(r"\s+UTC$", "+00:00", str(value).strip()))
-    if "tz=" in kind:
+    if '"' in kind:  # the name of its zone
         return found.astimezone(dt.UTC) if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
     return found.astimezone(dt.UTC).replace(tzinfo=None) if found.tzinfo is not None else found
 

@@ -487,6 +487,88 @@ def test_tests_of_sources_are_contracts_of_sources(dbt: DbtProject, tmp_path: Pa
     assert inprocess.build(project, expect=1).statuses == {"one": "skipped"}
 
 
+def test_values_of_a_test_that_are_a_template_are_taken_from_what_was_compiled(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id, state FROM raw WHERE state IS NOT NULL")
+    dbt.generic(
+        "accepted_values", "model.small.one", "state", "SELECT state FROM main.one WHERE state NOT IN ('open', 'paid')",
+        kwargs={"values": "{{ var('states') }}", "model": "{{ get_where_subquery(ref('one')) }}"},
+    )  # fmt: skip
+    dbt.generic(
+        "relationships", "model.small.one", "id", "SELECT id FROM main.one WHERE id NOT IN (SELECT id FROM main.raw)",
+        kwargs={"to": "ref('raw')", "field": "{{ var('key') }}"},
+    )  # fmt: skip
+    project, document = dbt.imported()
+    assert {one["became"] for one in document["tests"]} == {"one.accepted_values_state", "one.relationships_id"}
+    inprocess.build(project)
+
+
+def test_a_source_that_is_the_table_of_a_seed_or_model_is_that_table(dbt: DbtProject) -> None:
+    source = dbt.source("landed", "raw", schema="main")
+    dbt.source("landed", "one_again", identifier="one", schema="main")
+    dbt.model("one", f"SELECT id FROM {source}")
+    dbt.model("two", "SELECT id + 1 AS id FROM main.one")
+    dbt.generic("not_null", "source.small.landed.raw", "id", "SELECT id FROM main.raw WHERE id IS NULL")
+    dbt.unit_test("adds", "one", {"source('landed', 'raw')": [{"id": 4}]}, [{"id": 4}])
+    project, document = dbt.imported()
+    assert not document["missing"]
+    assert document["unit_tests"][0]["status"] == "passed"
+    assert [one["became"] for one in document["tests"]] == ["raw.not_null.id"]
+    inprocess.build(project)
+    assert rows(project, "two") == [(2,), (3,), (4,)]
+    project.edit("seeds/raw.csv", "3,", "7,")
+    assert inprocess.build(project).executed == {"one", "two"}
+
+
+def test_a_model_that_reads_its_own_table_as_a_source_makes_no_circle(dbt: DbtProject, tmp_path: Path) -> None:
+    before = dbt.source("before", "one", schema="main")
+    dbt.model("one", f"SELECT r.id FROM raw AS r LEFT JOIN {before} AS o ON o.id = r.id")
+    dbt.model("two", "SELECT id FROM main.one")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    pq.write_table(pa.table({"id": [1, 2]}), tables / "one.parquet")
+    project, document = dbt.imported("--data", str(tables))
+    (stub,) = [one for one in document["rules"] if one["stub"]]
+    assert stub["name"] == "one"
+    inprocess.build(project)
+    assert rows(project, "two") == [(1,), (2,)]
+
+
+def test_constraints_of_an_enforced_contract_are_promises(dbt: DbtProject) -> None:
+    of_state = [
+        {"type": "check", "expression": "state <> 'paid'"},
+        {"type": "foreign_key", "to": '"w"."main"."states"', "to_columns": ["state"]},
+    ]
+    columns = {
+        "id": {"name": "id", "data_type": "integer", "constraints": [{"type": "primary_key"}]},
+        "state": {"name": "state", "data_type": "varchar", "constraints": of_state},
+    }
+    dbt.seed("states", "state\nopen\npaid\n")
+    config = {"contract": {"enforced": True}}
+    dbt.model("one", "SELECT id, state FROM raw", columns=columns, config=config)
+    whole = [{"type": "check", "expression": "id < 3", "name": "few"}, {"type": "unique", "columns": ["id", "state"]}]
+    dbt.model("two", "SELECT id, state FROM raw", columns={}, config=config, constraints=whole)
+    dbt.model("lax", "SELECT id, state FROM raw", columns=columns)
+    project, document = dbt.imported()
+    became = {one["became"] for one in document["tests"]}
+    assert became == {"one.key", "one.check_state", "one.references.state", "two.few", "two.unique_id_state"}
+    built = {one["name"]: one for one in inprocess.build(project, expect=1).document["products"]}
+    assert "check check_state failed: 1 row" in built["one"]["error"]["message"]
+    assert "check few failed: 1 row" in built["two"]["error"]["message"]
+    assert built["lax"]["status"] == "executed"
+
+
+def test_constraints_that_a_warehouse_only_writes_down_are_listed(tmp_path: Path) -> None:
+    dbt = DbtProject(tmp_path / "small", "snowflake")
+    dbt.seed("raw", SEED)
+    kinds = [{"type": "not_null"}, {"type": "unique"}]
+    columns = {"id": {"name": "id", "data_type": "integer", "constraints": kinds}}
+    config = {"contract": {"enforced": True}}
+    dbt.model("one", "SELECT id FROM raw", columns=columns, config=config)
+    _, document = dbt.imported()
+    assert [one["became"] for one in document["tests"]] == ["one.not_null.id"]
+    assert document["left_out"] == {"constraints that snowflake does not enforce": ["one: unique of id"]}
+
+
 def test_what_is_not_carried_over_is_listed(dbt: DbtProject) -> None:
     dbt.model("one", "SELECT id FROM raw", config={"post-hook": [{"sql": "GRANT"}]})
     dbt.more = {
@@ -494,9 +576,13 @@ def test_what_is_not_carried_over_is_listed(dbt: DbtProject) -> None:
         "metrics": {"metric.small.revenue": {}, "metric.small.orders": {}},
         "unit_tests": {"unit_test.small.one.adds": {}},
     }
+    never = {"warn_after": {"count": None}, "error_after": None}
+    dbt.source("shop", "events", freshness={**never, "warn_after": {"count": 12, "period": "hour"}})
+    dbt.source("shop", "others", freshness=never)
     project, document = dbt.imported()
     assert document["left_out"] == {
         "exposures": ["board"], "metrics": ["revenue", "orders"], "hooks": ["one: 1"],
+        "source freshness": ["events"],
     }  # fmt: skip
     assert [one["lost"] for one in document["unit_tests"]] == ["the manifest says nothing of it"]
     assert "* metrics (2): revenue, orders" in project.read("import-report.md")

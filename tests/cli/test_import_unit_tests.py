@@ -57,6 +57,20 @@ def test_rows_of_every_form_pass_here_too(dbt: DbtProject) -> None:
     assert outcomes(project)["of values"] == "failed"
 
 
+def test_decimals_and_moments_keep_what_their_types_keep(dbt: DbtProject) -> None:
+    half, moment = "cast(fee / 2 AS decimal(12, 3)) AS half", "cast(day AS timestamptz) AS moment"
+    dbt.model("halved", f'SELECT id, {half}, {moment} FROM "w"."main"."visits"')
+    given = [{"id": 1, "fee": "4.255", "day": "2026-01-05"}, {"id": 2, "fee": 0.25}]
+    expected = [{"id": 1, "half": 2.13, "moment": "2026-01-05 01:00:00+01"}, {"id": 2, "half": "0.125", "moment": None}]
+    dbt.unit_test("halves", "halved", {"ref('visits')": given}, expected)
+    project, document = dbt.imported()
+    assert carried(document) == {"halves": "passed"}
+    text = project.read("tests/halved.toml")
+    assert 'fee = "4.26"' in text
+    assert 'half = "2.130"' in text
+    assert "moment = 2026-01-05 00:00:00+00:00" in text
+
+
 def test_what_a_rule_cannot_be_tested_with_is_listed_with_the_reason(dbt: DbtProject) -> None:
     dbt.model("python", None, language="python", raw_code="def model(dbt, session): ...")
     dbt.model("both", 'SELECT l.id FROM "w"."main"."late" AS l JOIN "w"."main"."visits" AS v USING (id)')
