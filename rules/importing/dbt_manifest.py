@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import msgspec
 
 from rules.errors import UserError, Where
 from rules.importing.dbt_constraints import tests_of_constraints, written_down_only
+from rules.importing.dbt_frozen import asked_variables, frozen_words, reached_macros
 from rules.importing.dbt_nodes import COMPILE, Manifest, Metadata, Node, TestMetadata, read_manifest
 from rules.importing.dbt_unit_tests import read_unit_tests
-from rules.importing.dbt_variables import count_variables, values_of_variables
+from rules.importing.dbt_variables import values_of_variables
 from rules.importing.naming import SENSITIVE
 from rules.importing.origin import ANY, COUNTED, Model, Origin, Outside, Seed, Test
 from rules.importing.query_words import LOCAL, NOW, TODAY
@@ -24,9 +25,6 @@ from rules.wording import plural
 _DIALECTS = {"postgres": "postgres", "duckdb": "duckdb", "snowflake": "snowflake", "bigquery": "bigquery",
              "redshift": "redshift", "spark": "spark", "databricks": "spark"}  # fmt: skip
 _OWN = {f"macro.dbt.test_{name}": name for name in ("unique", "not_null", "accepted_values", "relationships")}
-_FROZEN = ("run_started_at", "invocation_id", "modules.datetime", "env_var", "var(", "execute")
-"""What a template may hold that gives the SQL of another run another text; and how the report says so."""
-_SAID = {"var(": "var", "execute": "a query that ran while it was compiled"}
 _TABLES = ("model", "seed", "snapshot")
 _LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "functions")
 
@@ -114,16 +112,8 @@ def _asks(model: Node, manifest: Manifest) -> bool:
     """Whether the text of a model asks `is_incremental()`, itself or by a macro."""
     if model.config.materialized not in ("incremental", "microbatch"):
         return False
-    todo, seen = [*model.depends_on.macros], set[str]()
-    while todo:
-        name = todo.pop()
-        if name == "macro.dbt.is_incremental":
-            return True
-        if name not in seen:
-            seen.add(name)
-            macro = manifest.macros.get(name)
-            depends = macro.get("depends_on", {}) if isinstance(macro, Mapping) else {}
-            todo += depends.get("macros", [])
+    if "macro.dbt.is_incremental" in reached_macros(model, manifest):
+        return True
     return "is_incremental" in model.raw
 
 
@@ -174,8 +164,8 @@ def _model(node: Node, manifest: Manifest) -> Model:
         folder=tuple(folder),
         tags=tuple(dict.fromkeys(node.tags)),
         values=() if in_python or not node.compiled else values_of_variables(node.raw, node.compiled),
-        asked=count_variables(node.raw),
-        frozen=tuple(_SAID.get(one, one) for one in _FROZEN if not in_python and _holds(node.raw, one)),
+        asked=asked_variables(node, manifest),
+        frozen=() if in_python else frozen_words(node, manifest),
         types={one.name: one.data_type for one in node.columns.values() if one.data_type} if enforced else {},
         has_table=not _is_inlined(node),
         code=node.raw if in_python else "",
@@ -189,12 +179,6 @@ def _of_one_value(models: tuple[Model, ...]) -> tuple[Model, ...]:
         found.setdefault(value.name, set()).add(value.value)
     known = {name for name, values in found.items() if len(values) == 1} - {NOW, TODAY, LOCAL}
     return tuple(replace(one, values=tuple(value for value in one.values if value.name in known)) for one in models)
-
-
-def _holds(template: str, word: str) -> bool:
-    """Whether a word is in the Jinja of a template, not only in its SQL."""
-    inside = re.findall(r"\{\{.*?\}\}|\{%.*?%\}", template, re.DOTALL)
-    return any(re.search(rf"(?<![\w.]){re.escape(word)}", one) for one in inside)
 
 
 def _seed(node: Node, root: Path) -> Seed:

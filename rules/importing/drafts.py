@@ -189,6 +189,8 @@ def draft(origin: Origin, into: Path) -> Draft:
     made.reading = reading
     for model in origin.models:
         _model(made, model, reading)
+    for alias in origin.aliases:
+        made.table(made.names.by_id[alias]).notes.append(f"the source {alias.split('.', 2)[-1]} is this table")
     for test in origin.tests:
         made.checks[test.id] = _check(test, reading)
     for one in origin.unit_tests:
@@ -216,7 +218,9 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
     if name != model.relation.name:
         rule.notes.append(f"{model.relation} is called {name}")
     if model.kind == "incremental" and not rule.stub:
-        rule.notes.append("incremental: it is the full query, and runs on all of what it reads when that has changed")
+        rule.notes.append(
+            "incremental: it is the full query; of a source that grows only new parts are run, where that is proved"
+        )
         rule.risks.append("its table in the warehouse may hold rows that the full query does not yield any more")
     if not rule.stub:
         rule.notes += model.notes

@@ -22,7 +22,7 @@ CAPITAL = frozenset({"snowflake"})
 
 @dataclass(frozen=True)
 class Names:
-    """The plain name of each table by id or alias; `known`: each way to write a relation → the id, if it is one only."""
+    """The plain name of each table by id or alias; `known`: each way to write a relation → the id, if one only."""
 
     by_id: Mapping[str, str]
     known: Mapping[tuple[str, ...], str]

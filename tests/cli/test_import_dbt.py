@@ -515,6 +515,7 @@ def test_a_source_that_is_the_table_of_a_seed_or_model_is_that_table(dbt: DbtPro
     assert [one["became"] for one in document["tests"]] == ["raw.not_null.id"]
     inprocess.build(project)
     assert rows(project, "two") == [(2,), (3,), (4,)]
+    assert "the source landed.raw is this table" in project.read("import-report.md")
     project.edit("seeds/raw.csv", "3,", "7,")
     assert inprocess.build(project).executed == {"one", "two"}
 
@@ -531,6 +532,28 @@ def test_a_model_that_reads_its_own_table_as_a_source_makes_no_circle(dbt: DbtPr
     assert stub["name"] == "one"
     inprocess.build(project)
     assert rows(project, "two") == [(1,), (2,)]
+
+
+def test_what_a_macro_asks_while_it_is_compiled_is_told(dbt: DbtProject) -> None:
+    def macro(sql: str, *macros: str) -> dict[str, Any]:
+        return {"macro_sql": sql, "depends_on": {"macros": list(macros)}}
+
+    dbt.more["macros"] = {
+        "macro.dbt.run_query": macro("{% if execute %}{% endif %}", "macro.dbt.statement"),
+        "macro.dbt.hash": macro("{{ target.type }} {{ var('none') }}"),
+        "macro.small.states": macro("{% set found = run_query('SELECT 1') %}", "macro.dbt.run_query"),
+        "macro.small.label": macro("'{{ var(\"label\") }}' || '{{ target.name }}'"),
+        "macro.small.outer": macro(
+            "{% if execute %}{{ label() }}{% endif %}", "macro.small.label", "macro.small.outer"
+        ),
+    }
+    for name, called in (("asks", "small.states"), ("says", "small.outer"), ("plain", "dbt.hash")):
+        dbt.model(name, "SELECT id FROM raw", depends_on={"macros": [f"macro.{called}"]})
+    _, document = dbt.imported()
+    end = "the value that it had when it was compiled is in the text"
+    assert rule(document, "asks")["risks"] == [f"its template used a query that ran while it was compiled: {end}"]
+    assert rule(document, "says")["risks"] == [f"its template used var, target: {end}"]
+    assert rule(document, "plain")["risks"] == []
 
 
 def test_constraints_of_an_enforced_contract_are_promises(dbt: DbtProject) -> None:
