@@ -27,6 +27,7 @@ from typing import Any
 from rules.python.ordering import HELPER, compile_ordered, ordered
 from rules.python.outside import OURS, Outside
 from rules.python.packages import is_loose
+from rules.python.search_path import Searched
 
 Running = Callable[[str], contextlib.AbstractContextManager[object]]
 PREFIX = "_rules_project_"
@@ -39,13 +40,16 @@ class Traced:
     """The files that importing a file loaded, by path relative to the project, and the paths that did not exist.
 
     loaded_before: files among these whose code this process had before, so that it may be that of an older file.
-    installed: names of installed modules that were imported.
+    installed: names of installed modules that were imported. found_in: the states of the folders that were searched for
+    what is not the project's, by absolute path; found_by: those of variables that name such folders.
     """
 
     files: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
     loaded_before: set[str] = field(default_factory=set)
     installed: set[str] = field(default_factory=set)
+    found_in: dict[str, str | None] = field(default_factory=dict)
+    found_by: dict[str, str | None] = field(default_factory=dict)
 
 
 class ProjectModules:
@@ -113,7 +117,7 @@ class _Importer:
         self._edges: dict[str, set[str]] = {}
         self._files: dict[str, str] = {}
         self._absent: dict[str, set[str]] = {}
-        self.outside = Outside(prefix)
+        self.outside = Outside(prefix, root)
         self._builtins = {**vars(builtins), "__import__": self._import, HELPER: ordered}
         self._new(prefix, None, package=True)
 
@@ -149,7 +153,7 @@ class _Importer:
         return self._relative(file) if outside else None
 
     def traced(self, path: str) -> Traced:
-        found = Traced()
+        found, searched = Traced(), Searched()
         pending, seen = [self._name_of(path)], set[str]()
         while pending:
             name = pending.pop()
@@ -160,10 +164,14 @@ class _Importer:
             if name in self._files:
                 found.files.add(self._files[name])
             found.installed |= self.outside.imported.get(name, set())
+            searched.add(self.outside.searched.get(name, Searched()))
             pending += self._edges.get(name, ())
         reached = self.outside.reached(found.installed)
         found.files |= {self._relative(file) for file in reached.files}
         found.loaded_before |= {self._relative(file) for file in reached.loaded_before}
+        if found.installed:
+            found.found_in = self.outside.path.folders(searched, loose=bool(reached.files))
+            found.found_by = self.outside.path.variables()
         found.installed = reached.installed
         return found
 

@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from rules.python.packages import is_loose, note_package
+from rules.python.search_path import Searched, SearchPath
 
 OURS = frozenset({"rules", "compiler", "cache", "graph"})
 """The top-level names of this package's modules."""
@@ -66,9 +67,12 @@ class _LooseFinder:
 class Outside:
     """Imports from outside of one project. Its loose modules are in `sys.modules` only while its code runs."""
 
-    def __init__(self, prefix: str) -> None:
-        """prefix: the top-level name of the project's own modules."""
+    def __init__(self, prefix: str, root: str) -> None:
+        """prefix: the top-level name of the project's own modules. root: the project's folder."""
         self._prefix = prefix
+        self.path = SearchPath(root)
+        self.searched: dict[str, Searched] = {}
+        """By importing module, the folders that its imports looked through."""
         self.imported: dict[str, set[str]] = {}
         """By importing module, the dotted names that it imported."""
         self.files: dict[str, str] = {}
@@ -82,6 +86,7 @@ class Outside:
     def imports(self, importer: str, name: str, globals: Any, locals: Any, fromlist: Any) -> Any:  # noqa: A002
         """Import a module as Python does, and note who did, and which loose modules came with it."""
         with self._lock, self.shown(), _loose_from_source():
+            self.searched.setdefault(importer, Searched()).add(self.path.look())
             before = set(sys.modules)
             module = builtins.__import__(name, globals, locals, fromlist, 0)
             for one in (name, *(f"{name}.{part}" for part in fromlist or () if f"{name}.{part}" in sys.modules)):
@@ -133,7 +138,11 @@ class Outside:
             found.loaded_before |= {file} if name in self._before else set()
             pending += self._used[name]
         tops = {name.partition(".")[0] for name in self._loose}
-        found.installed = {name for name in found.installed if name.partition(".")[0] not in tops | OURS}
+        found.installed = {
+            name
+            for name in found.installed
+            if (top := name.partition(".")[0]) not in OURS and (top not in tops or _is_compiled(name))
+        }
         return found
 
     def _take_imported(self, name: str, before: set[str]) -> None:
@@ -160,6 +169,11 @@ class Outside:
         self._used[name] = _imports_of(name, module)
         for one in self._used[name]:
             self._take_imported(one, before)
+
+
+def _is_compiled(name: str) -> bool:
+    """Whether a module beside loose ones has a file of its own that is no text."""
+    return getattr(sys.modules.get(name), "__file__", None) is not None
 
 
 @contextlib.contextmanager

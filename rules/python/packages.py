@@ -30,7 +30,8 @@ class Package:
     """An installed package. state: its version, with the digests of its files if these may change beside it.
 
     record: the file that pip writes anew with each installation, an absolute path; None if there is none. digest: of
-    that file as it was when the package was looked up.
+    that file as it was when the package was looked up. A module that belongs to no package (a `.so` or a lone `.pyc` on
+    the path) is one of its own: its file stands for the record.
     """
 
     name: str
@@ -44,15 +45,15 @@ def packages_of(modules: Iterable[str]) -> list[Package]:
     found: dict[str, Package] = {}
     for top in sorted({module.partition(".")[0] for module in modules} - _COVERED):
         if top not in sys.stdlib_module_names:
-            found |= {one.name: one for one in _with_required(top)}
+            found |= {one.name: one for one in _with_required(top) or _without_package(top)}
     return [found[name] for name in sorted(found)]
 
 
 def note_package(module: str) -> None:
     """Look up the package of a module while it can be found: a rule file may change the path for a moment."""
     top = module.partition(".")[0]
-    if top not in sys.stdlib_module_names and top not in _COVERED:
-        _with_required(top)
+    if top not in sys.stdlib_module_names and top not in _COVERED and not _with_required(top):
+        _without_package(top)
 
 
 def state_of(module: str) -> str:
@@ -60,7 +61,8 @@ def state_of(module: str) -> str:
     top = module.partition(".")[0]
     found = () if top in sys.stdlib_module_names else _with_required(top)
     if not found:
-        return str(getattr(sys.modules.get(top), "__version__", ""))
+        files = [] if top in sys.stdlib_module_names else [one.state for one in _without_package(top)]
+        return " ".join([str(getattr(sys.modules.get(top), "__version__", "")), *files])
     own, *required = found
     return " ".join([own.state, *(f"{one.name} {one.state}" for one in required)])
 
@@ -84,6 +86,23 @@ def _holds_packages(folder: str) -> bool:
             return any(entry.name.endswith(".dist-info") for entry in entries)
     except OSError:
         return False
+
+
+def _without_package(top: str) -> list[Package]:
+    """Return the modules of a top-level name that belongs to no package, without those that are followed by their text.
+
+    A file is looked at once in a process, which goes on with what it has loaded.
+    """
+    names = sorted(name for name in list(sys.modules) if name == top or name.startswith(f"{top}."))
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
+    return [_lone_module(name, file) for name, file in files.items() if file is not None and not is_loose(name, file)]
+
+
+@functools.cache
+def _lone_module(name: str, file: str) -> Package:
+    path = Path(file).resolve()
+    digest = file_digest(path) if path.is_file() else None
+    return Package(name, str(digest), str(path), digest)
 
 
 @functools.cache

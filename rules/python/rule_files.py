@@ -270,9 +270,12 @@ class PythonFiles:
         for one in sorted(traced.files):
             reads.add(self._reads.of(one))
         self._watch(reads)
+        path_of_modules = Reads(folders=traced.found_in, variables=traced.found_by)
+        self._watch(path_of_modules)
         record: dict[str, Any] = {
             "digest": self._digest(path),
             "reads": asdict(reads),
+            "path": asdict(path_of_modules),
             "imports": {one: self._digest(one) for one in sorted(traced.files - {path})},
             "absent": sorted(traced.absent),
             "packages": [[one.name, one.state, one.record, one.digest] for one in packages],
@@ -402,10 +405,10 @@ class PythonFiles:
             return False
         if not all(path is None or self._is_now(path, digest) for _, _, path, digest in record["packages"]):
             return False
-        reads = Reads(**record["reads"])
+        reads, path_of_modules = Reads(**record["reads"]), Reads(**record["path"])
         if {path: self._digest_if_any(path) for path in reads.files} != reads.files:
             return False
-        if not surroundings_hold(self._root, reads.folders, reads.variables):
+        if not all(surroundings_hold(self._root, one.folders, one.variables) for one in (reads, path_of_modules)):
             return False
         try:
             found = {path: self._files.digest(path) for path in record["imports"]}
@@ -413,6 +416,7 @@ class PythonFiles:
             return False
         self._files.absent |= set(record["absent"])
         self._watch(reads)
+        self._watch(path_of_modules)
         return bool(found == record["imports"])
 
     def _variable(self, path: str | None, name: str) -> Value:

@@ -189,3 +189,73 @@ def test_a_process_that_lives_on_while_a_package_is_installed_anew(tmp_path: Pat
     finally:
         sys.modules.pop("helper", None)
     assert site.values() == [[4, 8], [4, 8]]
+
+
+HIDDEN = """import colorsys
+
+import helper
+from rules import rule
+
+
+@rule
+def by_expression(orders):
+    return orders.select(scaled=orders.amount * helper.FACTOR * int(colorsys.ONE_THIRD * 3))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "text", "now"),
+    [
+        ("first/helper.py", "FACTOR = 3\n", [3, 6]),
+        ("first/helper/__init__.py", "FACTOR = 4\n", [4, 8]),
+        ("first/colorsys.py", "ONE_THIRD = 2 / 3\n", [4, 8]),
+        ("first/other.py", "FACTOR = 5\n", [2, 4]),
+        (None, "", [7, 14]),
+    ],
+)
+def test_a_module_that_comes_to_hide_another_on_the_path_is_noticed(
+    tmp_path: Path, path: str | None, text: str, now: list[int]
+) -> None:
+    beside = Outside(tmp_path, "beside")
+    beside.project.write("rules/users.py", HIDDEN)
+    (beside.project.root / "rules" / "by_function.sql").unlink()
+    for name, factor in (("first/other_helper.py", 1), ("second/helper.py", 2), ("third/helper.py", 7)):
+        beside.write(name, f"FACTOR = {factor}\n")
+    places = [str(beside.folder / name) for name in ("first", "second", "third")]
+    environment = {"PYTHONPATH": os.pathsep.join(places)}
+    assert SampleProject.executed(beside.project.build(env=environment)) == {"by_expression"}
+    assert SampleProject.executed(beside.project.build(env=environment)) == set()
+    if path is None:
+        environment = {"PYTHONPATH": os.pathsep.join(reversed(places))}
+    else:
+        beside.write(path, text)
+    beside.project.build(env=environment)
+    assert beside.project.product("by_expression")["scaled"].to_pylist() == now
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["lone.pyc", "lone/__init__.pyc", "lone/terms.pyc"])
+def test_another_compiled_module_that_no_package_brought_runs_what_uses_it(tmp_path: Path, place: str) -> None:
+    shared = Outside(tmp_path, "shared")
+    shared.project.write("rules/users.py", RULES.format(path=str(shared.folder)).replace("helper", "lone"))
+    if place.endswith("terms.pyc"):
+        shared.write("lone/__init__.py", "from .terms import scaled\n")
+
+    def compiled(factor: int) -> None:
+        shared.write("written.txt", f"def scaled(amount):\n    return amount * {factor}\n")
+        target = shared.folder / place
+        target.parent.mkdir(exist_ok=True)
+        py_compile.compile(str(shared.folder / "written.txt"), cfile=str(target), dfile="built/lone.py", doraise=True)
+
+    compiled(2)
+    try:
+        assert build(shared.project).executed == {*USERS, "unconcerned"}
+        assert shared.executed() == set()
+        compiled(3)
+        assert build(shared.project).executed == set()  # it goes on with what it has imported
+        assert shared.executed() == USERS
+        assert shared.values() == [[3, 6], [3, 6]]
+    finally:
+        for name in ("lone", "lone.terms"):
+            sys.modules.pop(name, None)
