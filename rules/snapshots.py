@@ -216,6 +216,7 @@ def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[s
         "outside": [[source.path, source.format, list(found)] for source, found in sources.outside()],
         "files": [[path, *taken, digest] for path, taken, digest in files.records()],
         "rule_files": len(files.rule_files),
+        "read_by_python": sorted(files.read_by_python.intersection(files.rule_files)),
         "absent": sorted(files.absent),
         "read_folders": dict(files.folders),
         "environment": dict(files.environment),
@@ -235,6 +236,8 @@ def _edited(root: str, record: dict[str, Any], index: Index, *, most: int) -> li
         return None
     edited = _edited_files(root, record, index, most)
     if edited is None or not _listings_hold(root, record):
+        return None
+    if not set(record["read_by_python"]).isdisjoint(edited):
         return None
     folders = tuple(f"{folder.rstrip('/')}/" for folder in record["folders"])
     return edited if all(path.startswith(folders) and path.endswith(".sql") for path in edited) else None

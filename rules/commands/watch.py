@@ -76,8 +76,8 @@ def _require_sense(first: Answer, show: str | None) -> None:
     for error in first.errors:
         if error.code in _OF_THE_COMMAND_LINE and error.where is None:
             raise error
-    if show is not None and first.prepared is not None and show not in first.prepared.session.rules:
-        raise unknown_product(show, first.prepared.session.rules)
+    if show is not None and first.prepared is not None and show not in first.prepared.session.products:
+        raise unknown_product(show, first.prepared.session.products)
 
 
 class _Screen:

@@ -24,8 +24,9 @@ class FileDigests:
 
     A file written just before it was read could be written again without a new time stamp. Its signature proves
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
-    were looked for and must not come to be, `matched` the patterns that must match the same files, `folders` and
-    `environment` the states of what Python files have read beside files, `rule_files` the rule files of the run.
+    were looked for and must not come to be, `matched` the patterns that must match the same files, `read_by_python` the
+    files that Python files have read, `folders` and `environment` the states of what else they have, `rule_files` the
+    rule files of the run.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FileDigests:
         self.matched: dict[str, tuple[str, ...]] = {}
         self.folders: dict[str, str | None] = {}
         self.environment: dict[str, str | None] = {}
+        self.read_by_python: set[str] = set()
         self.rule_files: list[str] = []
         for path, text in (unsaved or {}).items():
             data = text.encode(errors="surrogatepass")

@@ -295,6 +295,7 @@ class PythonFiles:
         """Let changes of what was read be noticed by later commands."""
         missing = {path for path, digest in reads.files.items() if digest is None}
         self._files.absent |= {path for path in missing if not self._files.exists(path)}
+        self._files.read_by_python |= reads.files.keys()
         self._files.folders |= reads.folders
         self._files.environment |= reads.variables
 

@@ -140,3 +140,20 @@ def test_the_short_look_says_what_the_long_way_says(tmp_path: Path, looks: list[
         looks.clear()
         assert ("nothing to do" in run(sample, "build").stdout) == is_same, after
         assert looks == [is_same]
+
+
+def test_a_text_that_python_reads_is_more_than_its_meaning(project: SampleProject, looks: list[bool]) -> None:
+    project.write(
+        "rules/own.py",
+        "from pathlib import Path\n\nfrom rules import rule\n\n"
+        "LENGTH = len((Path(__file__).parent / 'large.sql').read_text())\n\n"
+        "@rule\ndef length(days):\n    return days.mutate(length=LENGTH)\n",
+    )
+    build(project)
+    project.sql("large", LARGE + "-- a comment\n")
+    assert build(project).executed == {"length"}
+    assert looks == []
+    project.sql("top", "SELECT d.day FROM days AS d ORDER BY d.total DESC LIMIT 1 -- a comment")
+    assert run(project, "build").stdout == "nothing to do (4 products up to date)\n"
+    project.sql("large", LARGE.replace("> 10", "> 9"))
+    assert build(project).executed == {"large", "days", "top", "length"}
