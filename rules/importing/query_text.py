@@ -75,8 +75,11 @@ class _Query(QueryWords):
         super().__init__(text, tokens, keeps_case=reading.dialect in SENSITIVE)
         self.edits = edits
         statements = [one for one in parse_all(text, read=dialect) if not isinstance(one, exp.Semicolon | None)]
-        if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        if len(statements) != 1:
             raise CannotReadError("it is not a single query")
+        if not isinstance(statements[0], exp.Query):
+            kind = "UNPIVOT" if statements[0].args.get("unpivot") else statements[0].key.upper()
+            raise CannotReadError(f"the statement {kind} is no query here")
         self.query: exp.Query = statements[0]
         self.at = {token.start: number for number, token in enumerate(tokens)}
         self.reads: dict[str, None] = {}

@@ -534,6 +534,18 @@ def test_a_model_that_reads_its_own_table_as_a_source_makes_no_circle(dbt: DbtPr
     assert rows(project, "two") == [(1,), (2,)]
 
 
+def test_a_statement_that_is_no_query_is_named(dbt: DbtProject) -> None:
+    dbt.model("wide", "PIVOT main.raw ON state IN ('open', 'paid') USING count(*)")
+    dbt.model("long", "UNPIVOT main.raw ON id INTO NAME n VALUE v")
+    dbt.model("two", "SELECT 1 AS a; SELECT 2 AS a")
+    _, document = dbt.imported()
+    assert {one["name"]: one["stub"] for one in document["rules"]} == {
+        "wide": "the statement PIVOT is no query here",
+        "long": "the statement UNPIVOT is no query here",
+        "two": "it is not a single query",
+    }
+
+
 def test_what_a_macro_asks_while_it_is_compiled_is_told(dbt: DbtProject) -> None:
     def macro(sql: str, *macros: str) -> dict[str, Any]:
         return {"macro_sql": sql, "depends_on": {"macros": list(macros)}}
