@@ -38,7 +38,7 @@ class Reach:
     built: Mapping[str, Any]
     """The state that the last complete build left: see `rules.snapshots`."""
     edited: tuple[str, ...]
-    """The files of the edited rules."""
+    """The files of the edited rules; none if there is nothing to do."""
     paths: tuple[str, ...]
     """The files of all rules that the edits reach."""
 
@@ -58,7 +58,7 @@ class Reach:
         """Return digests of the project's files, of which the last build has seen all, with the rule files to load."""
         known = {path: (Signature(*taken), digest) for path, *taken, digest in self.built["files"]}
         found = FileDigests(project.root, store.index, known)
-        found.rule_files = [*self.paths]
+        found.only = [*self.paths]
         return found
 
 
@@ -71,7 +71,7 @@ def reach_of_edits(project: Project, profile: str, store: Store) -> Reach | None
     if found is None:
         return None
     built, edited = found
-    if not edited or built["failing"] or None in built["products"].values():
+    if built["failing"] or None in built["products"].values():
         return None
     reached = _readers({name_of(path) for path in edited}, built["reads"])
     if len(reached) > max(_FEW, _MOST * len(built["products"])):

@@ -26,7 +26,7 @@ class FileDigests:
     nothing, now or later, so it is not remembered, and `unchanged` compares the bytes. `absent` holds the paths that
     were looked for and must not come to be, `matched` the patterns that must match the same files, `read_by_python` the
     files that Python files have read, `folders` and `environment` the states of what else they have, `rule_files` the
-    rule files of the run.
+    rule files of the run, which are those of `only` if it is not None.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class FileDigests:
         self.environment: dict[str, str | None] = {}
         self.read_by_python: set[str] = set()
         self.rule_files: list[str] = []
+        self.only: list[str] | None = None
         for path, text in (unsaved or {}).items():
             data = text.encode(errors="surrogatepass")
             self.seen[path] = (Signature(len(data), -1, -1, -1), digest_of_bytes(data))

@@ -53,10 +53,10 @@ def load_rules(
     side by side, as far as it can. memory: of a process that loads them again. receive: is given the digests of texts
     by name, how many were never parsed, and the number of rule files; says whether the index knows more of them now.
 
-    If `files` has rule files already, these are loaded and no others. Raises `UserError` for what concerns no single
+    If `files` names the only ones to load, these are loaded. Raises `UserError` for what concerns no single
     rule, such as a folder that is not there.
     """
-    paths = files.rule_files = files.rule_files or paths_of_rules(project)
+    paths = files.rule_files = paths_of_rules(project) if files.only is None else files.only
     found = RuleSet({}, {}, PythonFiles(project, files, index, COMPILER), {})
     files.look(paths)
     digests = {path: files.seen[path][1] if path in files.seen else _digest(files, path) for path in paths}

@@ -143,7 +143,7 @@ def nothing_to_do(count: int) -> str:
 def build_lines(report: BuildReport) -> list[str]:
     """Return the closing lines of a build: what happened, and what the cache saved."""
     summary = report.summary
-    if not report.results:
+    if not any(summary.values()):
         return ["nothing to do (no product is selected)"]
     audited = audit_lines(report.audit) if report.audit.checked else []
     if report.shared is not None and report.shared.line:
@@ -246,7 +246,7 @@ def plan_lines(
     product reads, if products of one reason are to be folded and reasons cut to the width. width: of a terminal.
     """
     shown = [one for one in judgements.values() if verbose or one.verdict != "clean" or one.name in restless]
-    if not judgements:
+    if not any(summary.values()):
         return ["nothing to do (no product is selected)"]
     if not shown:
         return [nothing_to_do(sum(summary.values()))]

@@ -324,7 +324,9 @@ def test_a_core_looks_at_as_little(project: SampleProject, reached: list[set[str
         whole = core.build(Request(), Silent())
         assert {name for name, one in whole.results.items() if one.status == "executed"} == {"alone"}
         assert len(whole.results) == 5
-    assert reached == [{"top"}, None, {"top"}, {"alone"}] * 3
+        assert core.plan(Request(brief=True), Silent()).summary["clean"] == 5
+        assert len(core.build(Request(), Silent()).results) == 5
+    assert reached == [{"top"}, None, {"top"}, {"alone"}, set(), set()] * 3
 
 
 def test_a_project_of_two_hundred_rules_is_not_loaded(project: SampleProject, reached: list[set[str] | None]) -> None:
