@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,8 +167,12 @@ class _Edges:
 def make_resolver(names: Iterable[str]) -> Callable[[str], str | None]:
     """Return the function from a table's name as written (unquoted names come in lower case) to the project's name."""
     exact = {name: name for name in names}
-    folded = {name.lower(): name for name in exact}
-    return lambda written: exact.get(written) or folded.get(written)
+
+    @functools.cache
+    def folded() -> dict[str, str]:  # which few projects need
+        return {name.lower(): name for name in exact}
+
+    return lambda written: exact.get(written) or folded().get(written)
 
 
 def _circle(
