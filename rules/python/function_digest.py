@@ -33,6 +33,7 @@ from rules.python.declarations import PythonRule
 from rules.python.faults import Misuse
 from rules.python.functions import RegisteredFunction
 from rules.python.importing import PREFIX
+from rules.python.local_time import depends_on_zone, is_local, zone_state
 from rules.python.packages import state_of
 from rules.python.syntax import (
     Tree,
@@ -77,7 +78,7 @@ def digest_of_function(
         meaning = _Meaning(is_ours, names, volatile=volatile)
         found = meaning.of_class(function) if isinstance(function, type) else meaning.of_function(function)
         if meaning.names == names:
-            return fingerprint({"function": found})
+            return fingerprint({"function": found, **({"zone": zone_state()} if meaning.is_local else {})})
         names = meaning.names
 
 
@@ -104,6 +105,8 @@ class _Meaning:
         self._parameters: set[str] = set()
         self._keywords: set[str | None] = set()
         self._literally = names.literally
+        self.is_local = False
+        """Whether something depends on the zone of the machine."""
         self._met: dict[int, int] = {}
         self._open: list[int] = []
 
@@ -148,6 +151,7 @@ class _Meaning:
         self._parameters |= parameters(node)
         self._keywords |= keywords(node)
         used = attributes_of(node)
+        self.is_local |= depends_on_zone(node)
         self._literally |= are_texts(used)
         require_plain_attributes(used, volatile=self._volatile)
 
@@ -284,6 +288,7 @@ class _Meaning:
             require_lasting(path, value, writes=writes)
         require_seen(path, value)
         self._literally |= looks_at_texts(path, value)
+        self.is_local |= any(is_local(found) for _, found in followed(path, value))
 
     def _of_given(self, path: tuple[str, ...], value: Any) -> list[Any]:
         """Return the meanings of what the project has put into the installed modules that a dotted name leads through.

@@ -24,6 +24,7 @@ from rules.config.front_matter import RuleOptions
 from rules.errors import FAILED, ForeignMemoError, UserError, Where
 from rules.files.surrounding_state import surroundings_hold
 from rules.python.faults import Misuse, fault_record, located, of_fault, shown_path
+from rules.python.local_time import zone_read_by
 from rules.python.packages import packages_of
 from rules.python.surroundings import Reads, ReadsOfProject
 
@@ -269,6 +270,7 @@ class PythonFiles:
         reads = Reads()
         for one in sorted(traced.files):
             reads.add(self._reads.of(one))
+            reads.add(zone_read_by(os.path.join(self._root, one), self._digest_if_any))
         self._watch(reads)
         path_of_modules = Reads(folders=traced.found_in, variables=traced.found_by)
         self._watch(path_of_modules)

@@ -184,3 +184,69 @@ def test_a_function_must_not_read_what_nobody_would_see_change(project: SamplePr
             f"a function reads by '{said}' when it is called, where nobody would notice a change"
         )
         assert "at the top of the file" in products[name]["error"]["hint"]
+
+
+LOCAL = """
+import datetime
+import time
+from datetime import datetime as moment
+
+import ibis
+import pyarrow as pa
+from rules import rule, udf
+
+KIND = pa.timestamp("us")
+
+
+@udf.python
+def hour_of(x: int) -> int:
+    return datetime.datetime.fromtimestamp(x).hour
+
+
+@udf.python
+def hour_by_helper(x: int) -> int:
+    return helper(x)
+
+
+def helper(x):
+    named = time.localtime
+    return named(x).tm_hour
+
+
+@udf.python
+def seconds_of(x: int) -> int:
+    return int(moment(2024, 1, 1, x).timestamp())
+
+
+@udf.python
+def hour_in_utc(x: int) -> int:
+    return datetime.datetime.fromtimestamp(x, tz=datetime.UTC).hour
+
+
+@rule
+def at_call(orders):
+    return orders.mutate(hour=datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC).astimezone().hour)
+
+
+@rule
+def of_utc(orders):
+    return orders.mutate(kind=ibis.literal(str(KIND)))
+"""
+
+
+@pytest.mark.slow
+def test_what_depends_on_the_zone_of_the_machine_runs_in_another(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "project", sources=["orders"])
+    project.parquet("orders", {"amount": [1, 2]})
+    project.write("rules/local.py", LOCAL)
+    for name in ("hour_of", "hour_by_helper", "seconds_of", "hour_in_utc"):
+        project.sql(f"by_{name}", f"SELECT {name}(o.amount) AS x FROM orders AS o")
+    utc, tokyo = {"TZ": "UTC", "PYTHONHASHSEED": "0"}, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "0"}
+    project.build(env=utc)
+    assert SampleProject.executed(project.build(env=utc)) == set()
+    local = {"by_hour_of", "by_hour_by_helper", "by_seconds_of", "at_call"}
+    assert SampleProject.executed(project.build(env=tokyo)) == local
+    assert project.product("by_hour_of")["x"].to_pylist() == [9, 9]
+    assert project.product("at_call")["hour"].to_pylist() == [9, 9]
+    assert SampleProject.executed(project.build(env=utc)) == set()
+    assert project.product("by_hour_by_helper")["x"].to_pylist() == [0, 0]
