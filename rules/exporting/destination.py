@@ -38,6 +38,9 @@ class Destination:
     def outside(cls, path: str, stores: Iterable[Path], single: bool, mode: Mode) -> Destination:  # noqa: FBT001
         """Return the destination that a user wrote. Raises `UserError` for one in a store."""
         place = Path(path).resolve()
+        if Path(path).exists() and not place.exists():  # a pipe, which /dev/stdout leads to
+            message = f"{path} is no file or folder"
+            raise UserError(message, code="usage", hint="rules show NAME --format csv writes to the standard output")
         for store in stores:
             if place.is_relative_to(store.resolve()):
                 message = f"{path} is in the store, where only builds write"

@@ -50,14 +50,50 @@ def results() -> TextIO:
 def results_apart() -> Iterator[None]:
     """Keep the standard output to results: what the project's Python prints goes to the standard error.
 
-    Otherwise a `print` in a rule would break the JSON document, the CSV file or the messages to an editor.
+    Otherwise a `print` in a rule would break the JSON document, the CSV file or the messages to an editor, and so would
+    what C code and other programs write to descriptor 1, which leads to the standard error too.
     """
-    _kept.append(sys.stdout)
-    sys.stdout = sys.stderr
+    printed = sys.stdout
+    with _descriptor_apart(printed) as stream:
+        _kept.append(stream)
+        sys.stdout = sys.stderr
+        try:
+            yield
+        finally:
+            sys.stdout = printed
+            _kept.pop()
+
+
+@contextlib.contextmanager
+def _descriptor_apart(printed: TextIO) -> Iterator[TextIO]:
+    """Yield a stream to where the standard output led, while descriptor 1 leads to the standard error.
+
+    The stream that is given, where it does not write to descriptor 1: it belongs to a program that we are part of.
+    """
+    if not isinstance(printed, io.TextIOWrapper) or not _are_descriptors(printed, sys.stderr):
+        yield printed
+        return
+    printed.flush()
+    number = os.dup(1)
+    written = io.BufferedWriter(io.FileIO(number, "w"))
+    stream = io.TextIOWrapper(written, printed.encoding, printed.errors, line_buffering=printed.line_buffering)
+    os.dup2(2, 1)
     try:
-        yield
+        yield stream
     finally:
-        sys.stdout = _kept.pop()
+        with contextlib.suppress(OSError):  # a reader that has gone: `abandon` has been told, or nobody is left to tell
+            stream.flush()
+        os.dup2(number, 1)
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def _are_descriptors(*streams: TextIO) -> bool:
+    """Whether streams write to the descriptors 1, 2 and so on."""
+    try:
+        return all(stream.fileno() == number for number, stream in enumerate(streams, start=1))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 class OutputError(Exception):

@@ -391,3 +391,21 @@ def test_what_the_projects_python_prints_is_never_among_results(project: SampleP
     assert run(project, "plan", "--json").document["status"] == "ok"
     query = run(project, "query", "SELECT twice(o.id) AS n FROM orders AS o WHERE o.id = 1", "--json")
     assert (query.document["data"], "called" in query.stderr) == ([{"n": 3}], True)
+
+
+@pytest.mark.slow
+def test_what_c_code_and_other_programs_write_is_never_among_results(project: SampleProject) -> None:
+    project.write(
+        "rules/noisy.py",
+        "import os\nimport subprocess\nimport sys\n\nfrom rules import rule, udf\n\nos.write(1, b'imported\\n')\n\n\n"
+        "@udf.python\ndef twice(number: int) -> int:\n    os.write(1, b'called\\n')\n    return number * 2\n\n\n"
+        "@rule\ndef noisy(orders):\n    subprocess.run([sys.executable, '-c', 'print(\"asked\")'], check=True)\n"
+        "    return orders.select(id=twice(orders.id))\n",
+    )
+    built = project.started("build", "--json", "-s", "noisy")
+    assert json.loads(built.stdout)["status"] == "ok"
+    assert {"imported", "asked", "called"} <= set(built.stderr.splitlines())
+    query = "SELECT twice(o.id) AS n FROM orders AS o WHERE o.id = 1"
+    assert project.started("query", query, "--format", "csv").stdout.splitlines() == ['"n"', "2"]
+    refused = project.started("export", "noisy", "/dev/stdout", "--format", "csv")
+    assert "error: /dev/stdout is no file or folder\n  hint: rules show NAME --format csv writes to" in refused.stderr
