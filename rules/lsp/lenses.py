@@ -23,11 +23,19 @@ def _previewed(ls: RulesServer, uri: str, line: int | None = None, character: in
     if asked is None:
         return None
     bench, path, text = asked
-    offset = text.offset(lsp.Position(line, character)) if line is not None else None
     with refusing():
+        offset = text.offset(_place(line, character)) if line is not None else None
         found = preview(bench, path, offset)
     ls.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Info, f"{found.what}\n{found.text}"))
     return {"name": found.what, "columns": list(found.columns), "rows": list(found.rows), "text": found.text}
+
+
+def _place(line: int, character: int) -> lsp.Position:
+    """Return a place as a client gave it. Raises `UserError` if it is none."""
+    if line < 0 or character < 0:
+        message = f"line {line}, character {character} is no place in a text"
+        raise UserError(message, code="place", hint="lines and characters are numbers from 0")
+    return lsp.Position(line, character)
 
 
 def _traced(ls: RulesServer, uri: str) -> dict[str, Any] | None:

@@ -249,7 +249,9 @@ def test_what_is_asked_before_the_next_check_is_answered_from_the_text(sample: S
 
 
 @pytest.mark.slow
-def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) -> None:
+def test_renames_reach_all_readers_and_change_no_meaning(
+    sample: SampleProject, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = {one["name"]: one["fingerprint"] for one in inprocess.run(sample, "plan", "--json").document["products"]}
 
     async def session(editor: Editor) -> None:
@@ -278,6 +280,12 @@ def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) 
         ):
             with pytest.raises(JsonRpcException):
                 await rename(path, marked, new)
+        for place in ((-1, 0), (0, -1)):
+            wanted = lsp.ExecuteCommandParams("rules.preview", [editor.uri("rules/large.sql"), *place])
+            with pytest.raises(
+                JsonRpcException, match="is no place in a text; lines and characters are numbers from 0"
+            ):
+                await editor.client.workspace_execute_command_async(wanted)
         editor.type("rules/passed.sql", STARRED)
         editor.save("rules/passed.sql")
         await editor.until(lambda found: any(one.code == "R005" for one in found["rules/passed.sql"]))
@@ -290,6 +298,7 @@ def test_renames_reach_all_readers_and_change_no_meaning(sample: SampleProject) 
             sample.write(path, text)
 
     edited(sample, session)
+    assert "Traceback" not in capfd.readouterr().err  # what is refused is said to the editor alone
     after = inprocess.run(sample, "plan", "--json").document["products"]
     assert {one["name"].replace("big", "large"): one["fingerprint"] for one in after} == before
     assert [one["verdict"] for one in after if one["name"] != "big"] == ["clean", "clean"]
