@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rules.config.toml_text import toml_key, toml_value
 from rules.importing.drafts import Draft, DraftQuery, DraftRule, DraftSource
+
+_OPTIONS = re.compile(r"^(\s*--)(\s*///)")
 
 
 def contract_lines(contract: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -39,13 +42,23 @@ def rule_text(rule: DraftRule) -> str:
     options |= rule.contract
     lines = "\n".join(contract_lines(options)).split("\n") if options else []
     block = ["-- /// rule", *(f"-- {line}".rstrip() for line in lines), "-- ///"] if lines else []
-    return "\n".join([*block, rule.body.rstrip(), ""])
+    return "\n".join([*block, _without_options(rule.body.rstrip()), ""])
 
 
 def check_text(check: DraftQuery) -> str:
     """Return a rule file of a check's query."""
     block = "-- /// rule\n-- volatile = true\n-- ///\n" if check.volatile else ""
-    return f"{block}{check.body.rstrip()}\n"
+    return f"{block}{_without_options(check.body.rstrip())}\n"
+
+
+def _without_options(body: str) -> str:
+    """Return a query whose first comments do not look like options of a rule: `-- /// x` becomes `--- /// x`."""
+    lines = body.split("\n")
+    for number, line in enumerate(lines):
+        if line.strip() and not line.lstrip().startswith("--"):
+            break
+        lines[number] = _OPTIONS.sub(r"\1-\2", line)
+    return "\n".join(lines)
 
 
 def project_text(made: Draft, *, spoken: bool) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from compiler.parts.reading import Reading
+    from compiler.variables import Value
     from rules.inspect.explanation import Explanation, Input, Last
 
 _CAUSES = 3
@@ -41,7 +42,7 @@ def explain_document(found: Explanation) -> dict[str, Any]:
             "order_by": list(rule.options.order_by),
             "volatile": node.volatile,
             "normalize": rule.options.normalize,
-            "variables": {name: found.prepared.session.project.variables.get(name) for name in rule.parsed.variables},
+            "variables": _variables(found),
         },
         inputs=[
             {
@@ -125,7 +126,7 @@ def _rule_facts(found: Explanation, *, whole: bool) -> list[tuple[str, str]]:
         ("tier", str(rule.options.tier) if rule.options.tier else ""),
         ("volatile", "yes" if node.volatile else ""),
         ("partitions", f"{'one' if found.spread.sql is None else 'any number'}: {found.spread.reason}"),
-        ("variables", ", ".join(_variables(found))),
+        ("variables", ", ".join(f"${name} = {value!r}" for name, value in _variables(found).items())),
         *_normal_forms(found),
         *_listed("columns", _some([f"{one.name}: {one.type}" for one in found.rule.schema.columns], whole=whole)),
     ]
@@ -160,12 +161,12 @@ def _listed(name: str, texts: Iterable[str]) -> list[tuple[str, str]]:
     return [(name if number == 0 else "", text) for number, text in enumerate(texts)]
 
 
-def _variables(found: Explanation) -> list[str]:
+def _variables(found: Explanation) -> dict[str, Value | None]:
     """Return the variables that a rule names; of one in Python it is not known before it is called."""
     if found.rule.rule.in_python:
-        return []
+        return {}
     values = found.prepared.session.project.variables
-    return [f"${name} = {values.get(name)!r}" for name in found.rule.rule.parsed.variables]
+    return {name: values.get(name) for name in found.rule.rule.parsed.variables}
 
 
 def _some(texts: Sequence[str], *, whole: bool) -> list[str]:

@@ -19,7 +19,7 @@ from cache.remote.transfer import PIECE
 from rules.errors import FAILED, UserError
 from rules.storage.shared_connection import INSTALL
 from rules.storage.shared_report import SharedReport
-from rules.storage.shared_settings import SharedSettings, shared_settings
+from rules.storage.shared_settings import MODE, SharedSettings, is_off, shared_settings
 
 if TYPE_CHECKING:
     from cache.remote.bucket import Bucket, Entry
@@ -37,8 +37,10 @@ class BadEntry(NamedTuple):
 
 
 def settings_at(root: Path) -> SharedSettings:
-    """Return the shared cache that a project names. Raises `UserError` if it names none."""
+    """Return the shared cache that a project names. Raises `UserError` if it names none, or it is off."""
     found = shared_settings(root)
+    if found is None and is_off():
+        raise UserError("the shared cache is off", code="no-shared-cache", hint=f"set {MODE} to read or read-write")
     if found is None:
         hint = 'add [cache] with remote = "s3://…" to rules.toml'
         raise UserError("the project has no shared cache", code="no-shared-cache", hint=hint)
@@ -58,7 +60,7 @@ def sweep_shared(root: Path, *, dry_run: bool) -> Swept:
 def require_pushing(store: Store) -> SharedCache:
     """Return the shared cache, if others would believe what is sent there. Raises `UserError`."""
     shared = store.shared
-    if store.root is None or shared is None or not settings_at(store.root).writes:
+    if store.root is None or not settings_at(store.root).writes or shared is None:
         hint = 'mode = "read-write" in [cache], or RULES_CACHE_MODE=read-write'
         raise UserError("there is no shared cache that may be written", code="shared-cache", hint=hint)
     if shared.settings.trust and shared.connection.signer is None:

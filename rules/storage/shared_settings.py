@@ -85,6 +85,11 @@ def settings_of(table: CacheTable) -> SharedSettings | Flaw | None:
     )
 
 
+def is_off() -> bool:
+    """Whether the environment says that no shared cache is used."""
+    return os.environ.get(MODE, "").strip() == "off"
+
+
 def shared_settings(root: Path) -> SharedSettings | None:
     """Return the shared cache that a project names, None if it names none, or the environment forbids it.
 

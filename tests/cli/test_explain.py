@@ -227,3 +227,5 @@ def test_variables_are_those_that_a_rule_names(project: SampleProject) -> None:
     project.write("rules/late.py", "from rules import rule\n\n@rule\ndef late(totals):\n    return totals\n")
     assert "  variables:   $least = 5\n" in run(project, "explain", "cleaned").stdout
     assert "variables:" not in run(project, "explain", "late").stdout
+    assert explain(project, "cleaned")["rule"]["variables"] == {"least": 5}
+    assert explain(project, "late")["rule"]["variables"] == {}

@@ -147,6 +147,18 @@ def test_relation_names_are_plain_outside_of_strings_and_comments(dbt: DbtProjec
     assert rows(project, "two")[0] == (1, '"w"."main"."raw"')
 
 
+def test_a_comment_that_looks_like_options_stays_a_comment(dbt: DbtProject) -> None:
+    dbt.model("one", "-- first\n  -- /// rule of thumb ///\n--/// rule\nSELECT 1 AS a")
+    dbt.model("two", "-- /// two\nSELECT 2 AS a")
+    dbt.model("three", "-- plain\nSELECT '-- /// x' AS a")
+    project, document = dbt.imported()
+    assert not [one["name"] for one in document["rules"] if one["stub"]]
+    assert text(project, "two") == "--- /// two\nSELECT 2 AS a\n"
+    assert text(project, "three") == "-- plain\nSELECT '-- /// x' AS a\n"
+    inprocess.build(project)
+    assert [rows(project, name) for name in ("one", "two", "three")] == [[(1,)], [(2,)], [("-- /// x",)]]
+
+
 def test_a_table_is_not_taken_for_a_cte_of_its_name(dbt: DbtProject) -> None:
     dbt.model(
         "one",

@@ -131,8 +131,14 @@ def test_what_was_built_before_can_be_sent(tmp_path: Path, remote: str, monkeypa
     made = project(tmp_path / "a", remote)
     monkeypatch.setenv("RULES_CACHE_MODE", "off")
     inprocess.build(made)
+    assert (
+        "the shared cache is off\n  hint: set RULES_CACHE_MODE" in inprocess.run(made, "cache", "push", expect=2).stderr
+    )
+    monkeypatch.setenv("RULES_CACHE_MODE", "read")
     assert "no shared cache that may be written" in inprocess.run(made, "cache", "push", expect=2).stderr
     monkeypatch.delenv("RULES_CACHE_MODE")
+    without = inprocess.run(SampleProject(tmp_path / "alone"), "cache", "push", expect=2).stderr
+    assert "the project has no shared cache\n  hint: add [cache] with remote" in without
     assert inprocess.run(made, "cache", "push", "--json").document["unsent"] == 0
     assert "nothing to send" in inprocess.run(made, "cache", "push").stdout
     assert inprocess.build(project(tmp_path / "b", remote)).executed == set()
