@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rules.formats.spelling import WIDEST
+from rules.formats.spelled_numbers import WIDEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
