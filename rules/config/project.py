@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import itertools
 import json
 import math
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,20 +23,21 @@ from rules.config.lineage_events import EventsTable, flaw_of_events
 from rules.config.profile_reading import read_pins, read_profiles, with_pins, with_settings
 from rules.config.profiles import RuntimeProfile, Tier
 from rules.config.publish_settings import Destination, PublishTable, destination_of
+from rules.config.source_reading import read_pattern, read_sources, require_distinct
 from rules.config.store_limits import StoreTable, limits_of, size_of
+from rules.config.table_reading import checked_table, flawless, place_in
 from rules.config.toml_documents import TomlError, end_of, parse_toml
-from rules.config.toml_positions import closest, key_places
-from rules.config.toml_types import did_you_mean, kind_of, wrong_table
+from rules.config.toml_positions import key_places
+from rules.config.toml_types import did_you_mean, kind_of
 from rules.config.variables import with_given
-from rules.errors import Flaw, UserError, Where
+from rules.errors import UserError, Where
 from rules.files.project_paths import FILE
-from rules.formats import registry
-from rules.formats.source import Source, location_flaw, source_of, source_table
-from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
+from rules.formats.source import Source
+from rules.formats.source_patterns import Pattern, is_pattern
 from rules.storage.shared_settings import CacheTable, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Value = int | float | str | bool | dt.date | dt.datetime
@@ -56,8 +56,6 @@ TABLES = (
     "openlineage",
     "publish",
 )
-T = TypeVar("T", bound=msgspec.Struct)
-Found = TypeVar("Found")
 
 
 class ProjectTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -157,7 +155,7 @@ class Project:
         text = read_text(self.root / FILE, FILE)
         pattern = self.pattern_of(name)
         own = ("sources", name) in key_places(text)
-        return _where(text, "sources", name if own or pattern is None else pattern.key, *keys)
+        return place_in(text, "sources", name if own or pattern is None else pattern.key, *keys)
 
     def pattern_of(self, name: str) -> Pattern | None:
         """Return the pattern that a source comes from; None for one that is declared by itself."""
@@ -191,19 +189,19 @@ def load_project(
     except TomlError as error:
         raise UserError(error.message, code="config", where=Where(FILE, *(error.place or end_of(text)))) from error
     _require_tables(text, raw)
-    table = _checked(text, raw.get("project"), ProjectTable, ("project",))
+    table = checked_table(text, raw.get("project"), ProjectTable, ("project",))
     entries = raw.get("sources", {})
-    patterns = tuple(_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
-    sources = _sources(text, entries, patterns)
-    profiles = read_profiles(raw.get("profiles", {}), root, functools.partial(_where, text, "profiles"))
-    disable = _checked(text, raw.get("engine", {}), EngineTable, ("engine",)).disable
-    pins = read_pins(disable, functools.partial(_where, text, "engine", "disable"))
-    _require_distinct(text, sources, patterns)
+    patterns = tuple(read_pattern(text, data or root, key, entries) for key in entries if is_pattern(key))
+    sources = read_sources(text, entries, patterns)
+    profiles = read_profiles(raw.get("profiles", {}), root, functools.partial(place_in, text, "profiles"))
+    disable = checked_table(text, raw.get("engine", {}), EngineTable, ("engine",)).disable
+    pins = read_pins(disable, functools.partial(place_in, text, "engine", "disable"))
+    require_distinct(text, sources, patterns)
     for kind in ("sources", "vars"):
         for name in raw.get(kind, {}):
             if not NAME.match(name) and not (kind == "sources" and is_pattern(name)):
                 message = f"'{name}' is not a usable name in [{kind}]: letters, digits and _ only, no digit first"
-                raise UserError(message, code="config", where=_where(text, kind, name))
+                raise UserError(message, code="config", where=place_in(text, kind, name))
     policy = _policy(text, raw.get("policy", {}))
     parts = _parts(text, raw.get("parts", {}))
     variables = {name: _value(text, name, value) for name, value in raw.get("vars", {}).items()}
@@ -212,7 +210,7 @@ def load_project(
     texts = tuple(given)
     variables = with_given(variables, texts)
     limits = _limits(text, raw.get("store", {}))
-    downloads = size_of(_checked(text, raw.get("store", {}), StoreTable, ("store",)).downloads) or 0
+    downloads = size_of(checked_table(text, raw.get("store", {}), StoreTable, ("store",)).downloads) or 0
     _require_shared(text, raw.get("cache", {}))
     of_tiers = (table.tier, dict(_folders(text, root, raw.get("folders", {}))))
     events = _events(text, raw["openlineage"]) if "openlineage" in raw else None
@@ -225,7 +223,7 @@ def load_project(
 
 def config_where(root: Path, *path: str) -> Where:
     """Return where rules.toml says something, or the nearest thing around it: for errors found after loading."""
-    return _where(read_text(root / FILE, FILE), *path)
+    return place_in(read_text(root / FILE, FILE), *path)
 
 
 def read_text(path: Path, shown: str) -> str:
@@ -268,171 +266,82 @@ def _require_tables(text: str, raw: dict[str, Any]) -> None:
     for key, value in raw.items():
         if key not in TABLES:
             raise UserError(
-                f"unknown key '{key}'", code="config", where=_where(text, key), hint=did_you_mean(key, TABLES)
+                f"unknown key '{key}'", code="config", where=place_in(text, key), hint=did_you_mean(key, TABLES)
             )
         if not isinstance(value, dict):
             message = f"'{key}' must be a table, not {kind_of(value)}"
-            raise UserError(message, code="config", where=_where(text, key), hint=f"write [{key}] on a line of its own")
+            raise UserError(
+                message, code="config", where=place_in(text, key), hint=f"write [{key}] on a line of its own"
+            )
     if "project" not in raw:
         hint = 'add [project] with name = "…" at the top'
         raise UserError("the table [project] is missing", code="config", where=Where(FILE, 1, 1), hint=hint)
 
 
-def _checked(text: str, value: Any, kind: type[T], path: tuple[str, ...]) -> T:
-    """Return a table as `kind`, or raise `UserError` at the first key that is unknown, missing or of a wrong type."""
-    dotted = ".".join(path)
-    if not isinstance(value, dict):
-        message = f"'{dotted}' must be a table, not {kind_of(value)}"
-        raise UserError(
-            message, code="config", where=_where(text, *path), hint=f"write [{dotted}] on a line of its own"
-        )
-    wrong = wrong_table(value, kind, path, "key")
-    if wrong is not None:
-        raise UserError(wrong.message, code="config", where=_where(text, *wrong.path), hint=wrong.hint)
-    return msgspec.convert(value, kind)
-
-
-def _pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pattern:
-    """Return an entry of [sources] that declares many, with those. Raises `UserError`."""
-    _source(text, key, entries[key])
-    try:
-        return expand(root, key, entries[key], {name: one for name, one in entries.items() if not is_pattern(name)})
-    except PatternError as error:
-        where = _where(text, "sources", key, *error.keys)
-        raise UserError(error.message, code="config", where=where, hint=error.hint, facts=error.facts) from error
-
-
-def _sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) -> dict[str, Source]:
-    """Return all sources: those of patterns take from an entry of their own name what it says. Raises `UserError`."""
-    tables = {name: value for name, value in entries.items() if not is_pattern(name)}
-    for pattern in patterns:
-        for name, file in pattern.sources.items():
-            own = tables.get(name, {})
-            if isinstance(own, dict):
-                tables[name] = {**entries[pattern.key], **own, "path": own.get("path", file)}
-    found = {}
-    for name, value in tables.items():
-        came = next((one.key for one in patterns if name in one.sources and name not in entries), name)
-        lost = next((one for one in patterns if name not in one.sources and one.stem_of(name) is not None), None)
-        if lost is not None and isinstance(value, dict) and "path" not in value:
-            message = f"missing key 'path' in [sources.{name}]: no file of {lost.path} makes this source"
-            hint = f'it would be called {lost.stem_of(name)}; or add path = "…"'
-            raise UserError(message, code="config", where=_where(text, "sources", name), hint=hint)
-        found[name] = _source(text, came, value)
-    return found
-
-
-def _source(text: str, name: str, value: Any) -> Source:
-    source = source_of(_checked(text, value, source_table(), ("sources", name)))
-    for wrong in (location_flaw(source), *(one.flaw(source.options) for one in registry.FORMATS)):
-        _flawless(text, wrong, "sources", name)
-    _require_state_of_table(text, name, source)
-    return source
-
-
-def _require_state_of_table(text: str, name: str, source: Source) -> None:
-    """Raise `UserError` for a key that names a state of a table, for files that have none."""
-    own = [option.name for one in registry.FORMATS if one.name == source.format for option in one.options]
-    for one in registry.FORMATS:
-        for option in one.options if one.lists_files else ():
-            if option.name not in own and source.options[option.name] != option.default:
-                known = [f'"{other.name}"' for other in registry.FORMATS if option in other.options]
-                message = (
-                    f"'{option.name}' means nothing for [sources.{name}], whose format is not {' or '.join(known)}"
-                )
-                raise UserError(message, code="config", where=_where(text, "sources", name, option.name),
-                                hint=f"leave it out, or add format = {' or '.join(known)}")  # fmt: skip
-
-
 def _contract(text: str, name: str, value: Any) -> Contract:
-    contract = _checked(text, value, Contract, ("contracts", name))
+    contract = checked_table(text, value, Contract, ("contracts", name))
     wrong = flaw(contract)
     if wrong is not None:
-        where = _where(text, "contracts", name, *wrong.path)
+        where = place_in(text, "contracts", name, *wrong.path)
         raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
     return contract
 
 
-def _require_distinct(text: str, sources: dict[str, Source], patterns: Sequence[Pattern]) -> None:
-    folded: dict[str, str] = {}
-    for one, other_one in itertools.combinations(patterns, 2):
-        for name in one.sources.keys() & other_one.sources.keys():
-            facts = {"here": other_one.sources[name], "there": one.sources[name]}
-            hint = f"two patterns name it; declare [sources.{name}] with the path of the one that is meant"
-            where = _where(text, "sources", other_one.key)
-            raise UserError(
-                f"two tables are named '{name}'", code="duplicate-name", where=where, facts=facts, hint=hint
-            )
-    came = {name: one.key for one in patterns for name in one.sources}
-    for name in sources:
-        other = folded.setdefault(name.lower(), name)
-        if other != name:
-            message = f"two tables are named '{name}'"
-            hint = f"names do not differ by case alone, and there is a source '{other}'; rename one"
-            where = _where(text, "sources", came.get(name, name))
-            raise UserError(message, code="duplicate-name", where=where, hint=hint)
-
-
 def _policy(text: str, value: Any) -> Policy:
-    policy = _checked(text, value, Policy, ("policy",))
+    policy = checked_table(text, value, Policy, ("policy",))
     lists: dict[tuple[str, ...], tuple[str, ...]] = {("select",): policy.select, ("ignore",): policy.ignore}
     lists |= {("per_file_ignores", name): codes for name, codes in policy.per_file_ignores.items()}
     for path, words in lists.items():
         for number, word in enumerate(words):
             if word.upper() not in (ALL, DEFAULT) and lookup(word) is None:
-                where = _where(text, "policy", *path, str(number))
+                where = place_in(text, "policy", *path, str(number))
                 raise UserError(f"there is no code '{word}'", code="config", where=where, hint=suggest(word))
     if policy.on_qualify and not re.fullmatch(r"[^:]+\.py:[A-Za-z_]\w*", policy.on_qualify):
         message = f"'on_qualify' must name a file and a function in it, not '{policy.on_qualify}'"
-        where = _where(text, "policy", "on_qualify")
+        where = place_in(text, "policy", "on_qualify")
         raise UserError(message, code="config", where=where, hint='as in on_qualify = "policy.py:allowed"')
     return policy
 
 
 def _folders(text: str, root: Path, tables: dict[str, Any]) -> Iterator[tuple[str, FolderTable]]:
     for name, value in tables.items():
-        table = _checked(text, value, FolderTable, ("folders", name))
+        table = checked_table(text, value, FolderTable, ("folders", name))
         path = os.path.normpath(name).replace(os.sep, "/")
         if path.startswith("..") or Path(path).is_absolute() or not (root / path).is_dir():
             known = [str(one.relative_to(root)) for one in root.glob("**/") if ".rules" not in one.parts]
             message = f"there is no folder '{name}' in the project"
-            raise UserError(message, code="config", where=_where(text, "folders", name), hint=did_you_mean(name, known))
+            raise UserError(
+                message, code="config", where=place_in(text, "folders", name), hint=did_you_mean(name, known)
+            )
         yield name, table
 
 
 def _parts(text: str, value: Any) -> Parts:
-    parts = _checked(text, value, Parts, ("parts",))
+    parts = checked_table(text, value, Parts, ("parts",))
     if parts.min_rows < 1:
-        where = _where(text, "parts", "min_rows")
+        where = place_in(text, "parts", "min_rows")
         raise UserError("'min_rows' must be at least 1", code="config", where=where)
     return parts
 
 
 def _limits(text: str, value: Any) -> Limits:
-    table = _checked(text, value, StoreTable, ("store",))
-    return _flawless(text, limits_of(table), "store")
+    table = checked_table(text, value, StoreTable, ("store",))
+    return flawless(text, limits_of(table), "store")
 
 
 def _target(text: str, name: str, value: Any) -> Destination:
-    table = _checked(text, value, PublishTable, ("publish", name))
-    return _flawless(text, destination_of(name, table), "publish", name)
+    table = checked_table(text, value, PublishTable, ("publish", name))
+    return flawless(text, destination_of(name, table), "publish", name)
 
 
 def _require_shared(text: str, value: Any) -> None:
     """Refuse a [cache] that is not usable; who uses it reads it: `rules.storage.shared_settings`."""
-    _flawless(text, settings_of(_checked(text, value, CacheTable, ("cache",))), "cache")
+    flawless(text, settings_of(checked_table(text, value, CacheTable, ("cache",))), "cache")
 
 
 def _events(text: str, value: Any) -> EventsTable:
-    table = _checked(text, value, EventsTable, ("openlineage",))
-    return _flawless(text, flaw_of_events(table) or table, "openlineage")
-
-
-def _flawless(text: str, found: Found | Flaw, *table: str) -> Found:
-    """Return what a table says. Raises `UserError` for what is wrong with one of its keys, at its place."""
-    if isinstance(found, Flaw):
-        raise UserError(found.message, code="config", where=_where(text, *table, *found.path), hint=found.hint)
-    return found
+    table = checked_table(text, value, EventsTable, ("openlineage",))
+    return flawless(text, flaw_of_events(table) or table, "openlineage")
 
 
 def _value(text: str, name: str, value: Any) -> Value:
@@ -441,15 +350,11 @@ def _value(text: str, name: str, value: Any) -> Value:
     )
     if not good:
         message = f"variable '{name}' must be an integer, a finite float, a string, a boolean, a date or a date-time"
-        raise UserError(message, code="config", where=_where(text, "vars", name))
+        raise UserError(message, code="config", where=place_in(text, "vars", name))
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        where = _where(text, "vars", name)
+        where = place_in(text, "vars", name)
         raise UserError(
             f"variable '{name}' does not fit into 64 bits", code="config", where=where, hint="write a float"
         )
     checked: Value = value
     return checked
-
-
-def _where(text: str, *path: str) -> Where:
-    return Where(FILE, *closest(key_places(text), path))
