@@ -4,7 +4,7 @@ An edited rule can change its own product and those that read it, directly or th
 looks at these alone, and takes the products that they read from the store, costs what the edit reaches, and not the
 size of the project. `rules.snapshots` finds out that all else is as it was; whatever is beyond that goes the long way,
 which looks at everything: a rule that comes or goes, a source or rules.toml that changed, a function in Python that a
-reached rule calls, a check of a source that reads what is reached.
+reached rule calls, a check of a source that reads what is reached. So does every run over a small project.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from rules.loading.rule import Rule
 from rules.snapshots import last_build
 from rules.storage.store import Store
 
+SMALL = 100
+"""Products that are looked at in a few milliseconds, all of them, so that each build has all of them on record."""
 _FEW = 50
 """Products that are never too many to be looked at alone."""
 _MOST = 0.25
@@ -71,7 +73,7 @@ def reach_of_edits(project: Project, profile: str, store: Store) -> Reach | None
     if found is None:
         return None
     built, edited = found
-    if built["failing"] or None in built["products"].values():
+    if len(built["products"]) < SMALL or built["failing"] or None in built["products"].values():
         return None
     reached = _readers({name_of(path) for path in edited}, built["reads"])
     if len(reached) > max(_FEW, _MOST * len(built["products"])):

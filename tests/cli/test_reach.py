@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import rules.build as driver
+from rules.compiling import reach
 from rules.core import Core
 from rules.planning import narrow
 from rules.planning.prepared import Request
@@ -39,6 +40,11 @@ from rules import rule
 def doubled(days):
     return days.mutate(total=days.total * 2)
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_project_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "SMALL", 0)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from properties.world import World
+from rules.compiling import reach
 from rules.core import Core
 from rules.errors import UserError, UserErrors
 from rules.planning.prepared import Request
@@ -103,6 +104,11 @@ class Trouble:
 
     def store(self) -> None:
         shutil.rmtree(self.project.root / ".rules", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_project_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "SMALL", 0)
 
 
 def planned(core: Core, request: Request) -> dict[str, Any]:

@@ -17,11 +17,17 @@ import pytest
 
 from properties.minimal import EXPLAINED, Oracle, basis
 from properties.world import FILES, Row, World
+from rules.compiling import reach
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_project_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "SMALL", 0)
 
 
 def products(store: Path) -> dict[str, list[Row]]:
