@@ -31,6 +31,15 @@ _POLL = 0.1
 _DAEMON_MEMORY = "512m"
 _EXECUTOR_MEMORY = "1g"
 _SERVER_MEMORY, _RESULT_MEMORY = "1g", "96m"
+_FORGETTING = {
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "50",
+    "spark.ui.retainedStages": "50",
+    "spark.ui.retainedTasks": "1000",
+    "spark.connect.ui.retainedSessions": "5",
+    "spark.connect.ui.retainedStatements": "5",
+}
+"""What a server keeps of past queries, though nobody sees it: of a thousand plans its memory would be full."""
 _SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
@@ -169,6 +178,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
             "spark.executor.memory": _EXECUTOR_MEMORY,
             "spark.executor.cores": "1",
             "spark.ui.enabled": "false",
+            **_FORGETTING,
             # A task that heeds no interrupt, as in the loops of a join without a key, ends with its executor.
             "spark.task.reaper.enabled": "true",
             "spark.task.reaper.killTimeout": "5s",
