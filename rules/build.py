@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from graph.causes import causes
 from graph.plan import make_plan
 from rules.compiling.compiled_rule import nodes_of_checks
+from rules.compiling.load_session import load, shared_memos
 from rules.compiling.memo_proof import believing_memos
 from rules.compiling.reach import BeyondReach, Reach
-from rules.compiling.session import load, shared_memos
 from rules.config.project import Project
 from rules.engine.local import LOCAL
 from rules.engine.stoppable import STOPPABLE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.compiling.session import Session, load
+from rules.compiling.load_session import load
+from rules.compiling.session import Session
 from rules.config.project import load_project
 from rules.errors import FAILED, UserError
 from rules.files.project_paths import find_root

@@ -1,14 +1,11 @@
-"""The session of one run: step 1, load, makes it; it performs steps 2 and 3, compile and fingerprint."""
+"""The session of one run, which `load_session.py` makes: it performs steps 2 and 3, compile and fingerprint."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from compiler.compiled import Parsed
 from compiler.schema import Schema, schema_of, schema_record
@@ -22,24 +19,19 @@ from rules.compiling.unchanged_rules import Unchanged
 from rules.compiling.writer_columns import require_writable
 from rules.config.front_matter import RuleOptions
 from rules.config.profiles import Profile
-from rules.config.project import Project, load_project
+from rules.config.project import Project
 from rules.engine.clusters import cluster
-from rules.engine.local import LOCAL
 from rules.engine.protocol import Engine
 from rules.errors import UserError
 from rules.files.file_digests import FileDigests
 from rules.files.locations import is_url
-from rules.files.project_paths import FILE
-from rules.loading.contracts import with_contracts
-from rules.loading.input_binding import make_dag, make_resolver
-from rules.loading.load_rules import MANY, load_rules
+from rules.loading.input_binding import make_resolver
+from rules.loading.load_rules import MANY
 from rules.loading.rule import Rule
-from rules.loading.rule_texts import Text
 from rules.python.rule_files import DeclaredFunction, PythonFiles
 from rules.sources.contents import Sources
 from rules.sources.remembered_columns import columns_last_seen
 from rules.storage.store import Store
-from rules.wording import plural
 
 if TYPE_CHECKING:
     from rules.compiling.helpers import Helpers
@@ -297,152 +289,3 @@ class Session:
         index = self.store.index
         if index.snapshot("compiled") != state:
             index.set_snapshot("compiled", state)
-
-
-def load(
-    project: Project,
-    profile: str,
-    store: Store,
-    *,
-    given: Mapping[str, object] | None = None,
-    engine: Engine = LOCAL,
-    trust_engine: bool = False,
-    reach: Reach | None = None,
-) -> Session:
-    """Load the rules of the project as it is now; rules that cannot be loaded are broken. Raises `UserError`.
-
-    given: values of settings in place of the profile's; None leaves a setting. reach: what alone is to be looked at;
-    then `BeyondReach` is raised, too.
-    """
-    files = store.file_digests(project.root) if reach is None else reach.files(store, project)
-    # Digested, then read again now that the store is locked: the next no-op check sees an edit from here on.
-    files.digest(FILE)
-    project = load_project(project.root, project.given, project.settings)
-    sources = Sources(project, store.index, store.objects, files)
-    engine.require(project.profile(profile))
-    cluster(project.profile(profile))  # which refuses one that cannot be
-    if reach is None:
-        memos = shared_memos(project, profile, store, engine)
-        session = load_at(project, profile, store, sources, files, engine, memos)
-    else:
-        session = _load_reached(project, profile, store, sources, files, engine, reach)
-    changed = {name: value for name, value in (given or {}).items() if value is not None}
-    settings = msgspec.structs.replace(session.profile, **changed)
-    lasting = not project.given and not project.settings and engine.lasting
-    return replace(session, profile=settings, trust_engine=trust_engine, lasting=lasting)
-
-
-def load_at(
-    project: Project,
-    profile: str,
-    store: Store,
-    sources: Sources,
-    files: FileDigests,
-    engine: Engine,
-    memos: SharedMemos | None = None,
-) -> Session:
-    """Load the rules of a project that reads `sources`. files: digests of its rule files. Raises as `load` does.
-
-    memos: of other builders, if they may be asked for.
-    """
-    settings = project.profile(profile)
-    helpers: Helpers | None = None
-
-    def parse_many(texts: Sequence[Text]) -> Sequence[Parsed | None]:
-        nonlocal helpers
-        from rules.compiling.compile_pool import Setting
-        from rules.compiling.helpers import Helpers
-        from rules.compiling.parse_pool import parse_ahead
-
-        helpers = Helpers(settings.cores, engine, Setting)
-        return parse_ahead(helpers, texts)
-
-    with contextlib.ExitStack() as unless_loaded:
-        unless_loaded.callback(lambda: helpers.close() if helpers is not None else None)
-        found = load_rules(
-            project,
-            store.index,
-            files,
-            profile=settings,
-            parse_ahead=parse_many if settings.cores > 1 else None,
-            memory=store.memory,
-            receive=memos.receive if memos is not None else None,
-        )
-        contracted = with_contracts(project, store.index, found, store.memory)
-        dag, broken = make_dag(project, contracted.rules, contracted.sources, store.memory)
-        unless_loaded.pop_all()
-    return Session(
-        project=project,
-        profile=settings,
-        store=store,
-        files=files,
-        sources=sources,
-        python=found.python,
-        functions=found.functions,
-        rules=contracted.rules,
-        contracts=contracted.sources,
-        dag=dag,
-        broken=broken | contracted.wrong,
-        helpers=helpers,
-        engine=engine,
-        memos=memos,
-        lasting=False,
-    )
-
-
-def _load_reached(
-    project: Project,
-    profile: str,
-    store: Store,
-    sources: Sources,
-    files: FileDigests,
-    engine: Engine,
-    reach: Reach,
-) -> Session:
-    """Load what edits can reach, and of other products the states of those that it reads. Raises as `load` does."""
-    settings, others, memos = project.profile(profile), reach.products, shared_memos(project, profile, store, engine)
-    if memos is not None:
-        memos.describe(reach.built["rule_files"])
-    found = load_rules(project, store.index, files, profile=settings)
-    contracted = with_contracts(project, store.index, found, others=others)
-    dag, broken = make_dag(project, contracted.rules, contracted.sources, others=others)
-    reach.require_enough(contracted.rules.values())
-    reached = {*dag.inputs, *contracted.sources}
-    store.look_only_at(reached, {one for inputs in dag.inputs.values() for one in inputs} - reached)
-    return Session(
-        project=project,
-        profile=settings,
-        store=store,
-        files=files,
-        sources=sources,
-        python=found.python,
-        functions=found.functions,
-        rules=contracted.rules,
-        contracts=contracted.sources,
-        dag=dag,
-        broken=broken | contracted.wrong,
-        engine=engine,
-        memos=memos,
-        reach=reach,
-        lasting=False,
-    )
-
-
-def require_trust(store: Store) -> None:
-    """Forget, and say so, what came from writers of the shared cache whom the project does not trust any more."""
-    count = store.shared.require_trust() if store.shared is not None else 0
-    if count:
-        results = plural(count, "result")
-        store.say(f"{results} of writers that [cache] trust does not name are not believed any more, and made again")
-
-
-def shared_memos(project: Project, profile: str, store: Store, engine: Engine) -> SharedMemos | None:
-    """Return the memos of other builders, None without a shared cache. Raises `UserError`."""
-    if store.shared is None:
-        return None
-    require_trust(store)
-    from rules.compiling.shared_memos import SharedMemos
-
-    identity = engine.identity(project.profile(profile))
-    parts = (identity.version, identity.settings, identity.float_settings)
-    return SharedMemos(store, store.shared, project, parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.compiling.session import load
+from rules.compiling.load_session import load
 from rules.errors import UserErrors, unknown_product
 from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.store import open_store

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rules.compiling.session import load
+from rules.compiling.load_session import load
 from rules.errors import FAILED, UserError, unknown_product
 from rules.running.evidence import KEPT_BUILDS, LINES, Line, folder_of
 from rules.running.manifest import NAME

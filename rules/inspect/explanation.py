@@ -18,7 +18,7 @@ from graph.plan import Judgement
 from rules.build import prepare
 from rules.compiling.compiled_records import load_body
 from rules.compiling.compiled_rule import CompiledRule, canonical_tree
-from rules.compiling.session import load
+from rules.compiling.load_session import load
 from rules.errors import unknown_product
 from rules.planning.broken import refuse_broken
 from rules.planning.prepared import Prepared, Request

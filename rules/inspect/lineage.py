@@ -86,7 +86,7 @@ def _from_index(root: Path) -> Traced | None:
 
 def _compiled(root: Path, say: Say) -> Traced:
     """Compile what has changed."""
-    from rules.compiling.session import load
+    from rules.compiling.load_session import load
     from rules.config.project import load_project
     from rules.storage.store import open_store
 

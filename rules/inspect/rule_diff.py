@@ -19,7 +19,8 @@ from graph.edits import RuleEdit, Version, compare, version_of
 from graph.impact import InputChange, reached
 from graph.node import Node
 from rules.compiling.compiled_rule import Comparer, CompiledRule, canonical_tree, last_shape
-from rules.compiling.session import Session, load, load_at
+from rules.compiling.load_session import load, load_at
+from rules.compiling.session import Session
 from rules.errors import UserErrors
 from rules.files.file_digests import FileDigests
 from rules.inspect.revision import at_ref, checked_out

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rules.compiling.load_session import require_trust
 from rules.compiling.reach import Reach, reach_of_edits
-from rules.compiling.session import require_trust
 from rules.engine.clusters import cluster
 from rules.planning.unreached import Unreached
 

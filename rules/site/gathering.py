@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import load_body
-from rules.compiling.session import load
+from rules.compiling.load_session import load
 from rules.config.contract import spelled
 from rules.config.secret_values import secret_values
 from rules.errors import UserError

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.removal import clear_beside, name_beside, publish, remove_draft
+from rules.compiling.load_session import load
 from rules.compiling.memo_proof import Bodies, believing_memos
-from rules.compiling.session import load
 from rules.config.toml_text import toml_key, toml_value
 from rules.errors import FAILED, UserError, UserErrors
 from rules.planning.selection import choose

@@ -18,8 +18,8 @@ from cache.index import Index
 from cache.objects import Objects
 from cache.removal import remove_temporary
 from compiler.fingerprint import digest_of, fingerprint
+from rules.compiling.load_session import load
 from rules.compiling.memo_proof import Bodies, believing_memos
-from rules.compiling.session import load
 from rules.config.toml_types import did_you_mean
 from rules.errors import UserError, UserErrors
 from rules.files.file_digests import FileDigests
