@@ -21,7 +21,6 @@ from cache.removal import beside, exchange, is_exported, name_beside, publish, r
 from rules.errors import FAILED, USAGE, UserError
 
 Mode = Literal["error", "overwrite", "append"]
-MODES: tuple[Mode, ...] = ("error", "overwrite", "append")
 _FORMER = "name another destination, or remove it yourself"
 
 
