@@ -56,6 +56,7 @@ from rules.python.unseen import (
     require_plain_attributes,
     require_seen,
 )
+from rules.python.untouched import registered_since, was_put
 from rules.python.volatile_calls import followed
 
 _MODULES = re.compile(rf"\b{PREFIX}[0-9]+\.")
@@ -182,6 +183,7 @@ class _Meaning:
                 parts.append(["members", [[name, self._of_value(one.value)] for name, one in named.items()]])
             if self._is_our_class(type(value)):
                 parts.append(["metaclass", self._of_value(type(value))])
+            parts += self._of_registered(value)
             if self._known.literally or self._is_made_from_annotations(value):
                 parts.append(["text", value.__doc__, _annotations(value)])
             return ["class", bases, parts]
@@ -299,7 +301,7 @@ class _Meaning:
         within = value
         for name, one in list(followed(path, value))[1:]:
             plain = isinstance(one, bool | int | float | str) and _is_packaged(within)
-            if plain or self._is_given(one):
+            if plain or self._is_given(one) or was_put(within, name.rpartition(".")[2], one):
                 found.append([name, self._of_value(one)])
             elif isinstance(one, type):
                 found += self._of_members(one)
@@ -409,7 +411,20 @@ class _Meaning:
             for name, item in vars(base).items()
             if isinstance(inner := _bare(item), types.FunctionType) and self._is_ours(inner.__code__.co_filename)
         }
-        return [[[name, self._of_value(one)] for name, one in given.items()]] if given else []
+        found = [[[name, self._of_value(one)] for name, one in given.items()]] if given else []
+        return found + self._of_registered(kind)
+
+    def _of_registered(self, kind: type) -> list[Any]:
+        """Return the meanings of the classes that the project has registered with an abstract class.
+
+        Those of installed packages and of the standard library are registered by the modules that they are from.
+        """
+        found = [
+            ["registered", one.__qualname__, self._of_value(one)]
+            for one in registered_since(kind)
+            if self._is_our_class(one) or one.__module__ == "builtins"
+        ]
+        return [found] if found else []
 
     def _of_closure(self, function: types.FunctionType) -> Any:
         """Return the meaning of a function made by installed code, such as a decorator around one of the project's."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from rules.python.packages import is_loose, note_package
 from rules.python.search_path import Searched, SearchPath
+from rules.python.untouched import note_untouched
 
 OURS = frozenset({"rules", "compiler", "cache", "graph"})
 """The top-level names of this package's modules."""
@@ -82,6 +83,7 @@ class Outside:
         self._before: set[str] = set()
         self._lock = threading.RLock()
         self._showing = 0
+        note_untouched()
 
     def imports(self, importer: str, name: str, globals: Any, locals: Any, fromlist: Any) -> Any:  # noqa: A002
         """Import a module as Python does, and note who did, and which loose modules came with it."""
@@ -89,6 +91,7 @@ class Outside:
             self.searched.setdefault(importer, Searched()).add(self.path.look())
             before = set(sys.modules)
             module = builtins.__import__(name, globals, locals, fromlist, 0)
+            note_untouched()
             for one in (name, *(f"{name}.{part}" for part in fromlist or () if f"{name}.{part}" in sys.modules)):
                 self.imported.setdefault(importer, set()).add(one)
                 self._take_imported(one, before)

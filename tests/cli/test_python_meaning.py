@@ -150,3 +150,63 @@ def test_what_cannot_be_compared_is_refused_and_the_rest_of_the_file_is_known(tm
     assert len(refused) == len(REFUSED)
     project.edit("rules/functions.py", "MARK = object()", "MARK = 3")
     assert {"object", "below"} <= build(project, "-k", expect=1).executed
+
+
+PUT = """import json
+import numbers
+from abc import ABC
+
+from rules import udf
+
+
+class Size:
+    pass
+
+
+class Sized(ABC):
+    pass
+
+
+class Counted(ABC):
+    pass
+
+
+json.RATE = 2
+numbers.Number.register(Size)
+
+
+@udf.python
+def by_value(x: int) -> int:
+    return x * json.RATE
+
+
+@udf.python
+def by_standard(x: int) -> int:
+    return int(isinstance(Size(), numbers.Number))
+
+
+@udf.python
+def by_own(x: int) -> int:
+    return int(isinstance(x, Sized))
+
+
+@udf.python
+def unconcerned(x: int) -> int:
+    return int(isinstance(x, numbers.Integral)) * int(isinstance(x, Counted))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_put_into_modules_and_abstract_classes_of_others_counts(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "project", sources=["orders"])
+    project.parquet("orders", {"amount": [1, 2]})
+    names = ("by_value", "by_standard", "by_own", "unconcerned")
+    for name in names:
+        project.sql(f"r_{name}", f"SELECT {name}(o.amount) AS x FROM orders AS o")
+    project.write("rules/put.py", PUT)
+    assert project.executed(project.build()) == {f"r_{name}" for name in names}
+    project.write("rules/put.py", PUT.replace("RATE = 2", "RATE = 3"))
+    assert project.executed(project.build()) == {"r_by_value"}
+    project.write("rules/put.py", PUT.replace("numbers.Number.register(Size)", "Sized.register(int)"))
+    assert project.executed(project.build()) == {"r_by_standard", "r_by_own"}
+    assert [project.product(f"r_{name}")["x"].to_pylist() for name in names] == [[2, 4], [0, 0], [1, 1], [0, 0]]
