@@ -4,7 +4,8 @@ Thirty million rows of two integers in 512 MiB (`--rows`, `--pool`): a sort, a h
 side, a window, DISTINCT. Each runs in a process of its own, by `rules build`, where that is the product's memory, and
 by a script that gives the engine the same query with all of it as its pool and writes what comes of it. Resident
 memory is what the system counts: `RssAnon`, which the process has taken, and `RssFile`, which is mapped from files
-(programs and libraries; no data is mapped). The peak is of their sum, as `VmHWM` is. Linux alone shows them.
+(programs and libraries; no data is mapped), and of the processes below it their shares of what they have in common.
+The peak is of their sum. Linux alone shows them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,23 +92,44 @@ def make_project(root: Path, rows: int) -> None:
 
 def peak_of(script: str, *arguments: str) -> Peak:
     """Run a script to its end and look at its memory meanwhile. Raises `SystemExit` if it fails."""
-    began, most = time.perf_counter(), {"RssAnon": 0, "RssFile": 0}
+    began, most = time.perf_counter(), (0, 0)
     cpu = 0.0
     with subprocess.Popen([sys.executable, "-c", script, *arguments]) as process:
         while process.poll() is None:
             try:
-                lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-                spent = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+                now, spent = resident(process.pid), Path(f"/proc/{process.pid}/stat").read_text()
             except OSError:
                 break
-            resident = [line.split() for line in lines if line.startswith(("RssAnon", "RssFile"))]
-            now = {one[0].rstrip(":"): int(one[1]) >> 10 for one in resident}
-            cpu = max(cpu, sum(map(int, spent)) / 100)
-            most = max(most, now, key=lambda one: sum(one.values()))
+            # Of itself and of the processes below it that have ended.
+            cpu = max(cpu, sum(map(int, spent.rpartition(")")[2].split()[11:15])) / 100)
+            most = max(most, now, key=sum)
             time.sleep(0.02)
     if process.returncode:
         raise SystemExit(f"the run has failed with exit code {process.returncode}")
-    return Peak(most["RssAnon"], most["RssFile"], time.perf_counter() - began, cpu)
+    return Peak(*most, time.perf_counter() - began, cpu)
+
+
+def resident(pid: int) -> tuple[int, int]:
+    """Return the MiB that a process and those below it have taken, and those that are mapped. Raises OSError."""
+    found = _fields(Path(f"/proc/{pid}/status"), "RssAnon:", "RssFile:")
+    waiting = _children(pid)
+    while waiting:
+        one = waiting.pop()
+        with suppress(OSError):  # one that has ended meanwhile
+            waiting += _children(one)
+            shares = _fields(Path(f"/proc/{one}/smaps_rollup"), "Pss_Anon:", "Pss_File:")
+            found = [known + share for known, share in zip(found, shares, strict=True)]
+    return found[0] >> 10, found[1] >> 10
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()]
+
+
+def _fields(path: Path, *names: str) -> list[int]:
+    """Return the values of some lines, in KiB."""
+    known = {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines() if line.endswith(" kB")}
+    return [known.get(name, 0) for name in names]
 
 
 def peaks(root: Path, name: str, pool: int) -> dict[str, Peak]:

@@ -3,8 +3,8 @@
 200 million generated rows (`--rows`) in files of 5 million; one rule groups them by a twentieth as many keys, one keeps
 half of the rows. Each is built locally under `memory_tight`, and on a cluster that `rules engine up spark` starts, with
 its rows coming back through the server and in files (`spark_writes`). For each way: seconds, the peak memory of this
-process (as `benchmarks.memory_peaks` takes it), of Spark's driver and of its largest executor. The tables are compared.
-Needs Java and Apache Spark, see docs/spark.md; Linux alone shows peaks.
+process and those below it (as `benchmarks.memory_peaks` takes it), of Spark's driver and of its largest executor. The
+tables are compared. Needs Java and Apache Spark, see docs/spark.md; Linux alone shows peaks.
 """
 
 from __future__ import annotations

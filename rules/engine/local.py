@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -66,8 +67,15 @@ class LocalEngine(Engine):
     def execute(self, job: Job) -> Executed:
         """See `Engine`."""
         from rules.engine.execute import execute
+        from rules.engine.forked_queries import FORKS, ends_with_its_process
 
-        return execute(job, self.stop)
+        return FORKS.run(job, self.stop) if ends_with_its_process(job) else execute(job, self.stop)
+
+    def settle(self) -> None:
+        """See `Engine`."""
+        forked_queries = sys.modules.get("rules.engine.forked_queries")
+        if forked_queries is not None:
+            forked_queries.FORKS.close()
 
     def stream(self, query: EngineQuery, schema: pa.Schema, scratch: Path) -> Generator[pa.RecordBatch]:
         """See `Engine`."""

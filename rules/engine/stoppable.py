@@ -34,14 +34,18 @@ class StoppableEngine(LocalEngine):
 
     def execute(self, job: Job) -> Executed:
         """See `Engine`."""
+        from rules.engine.forked_queries import ends_with_its_process
         from rules.engine.worker_process import WORKERS
 
+        if ends_with_its_process(job):
+            return super().execute(job)
         if job.query.functions or not sys.executable:  # a program that embeds Python may have no interpreter to start
             return super().execute(job)
         return WORKERS.run(job, self.stop)
 
     def settle(self) -> None:
         """See `Engine`."""
+        super().settle()
         processes = sys.modules.get("rules.engine.worker_process")
         if processes is not None:
             processes.WORKERS.close(keep=1)

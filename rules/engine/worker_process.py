@@ -1,8 +1,8 @@
 """Queries in processes of their own, which can be killed: the engine heeds no signal while it computes.
 
 A process has one query at a time, is used again for the next, and ends when its parent does. It takes some 0.6 s to
-start and 145 MB, so one is started only when a query has to run, and only where a program may want to stop it: see
-`rules.engine.stoppable`.
+start and 145 MB, so one is started only when a query has to run, and only where a program may want to stop it (see
+`rules.engine.stoppable`), or where what a query leaves behind is to end with it (`rules.engine.forked_queries`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ import time
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from rules.engine.local import LOCAL
 from rules.engine.protocol import EngineError, Executed, Job
 from rules.engine.stopping import Stop, StoppedError
 
 _BOOT = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[2:];"
-    "from rules.engine.worker_process import serve; serve(int(sys.argv[1]))"
+    "from {module} import serve; serve(int(sys.argv[1]))"
 )
-_LOOK = 1.0
+LOOK = 1.0
 """Seconds between two looks whether the parent still lives, should others hold its end of the pipe."""
 
 
@@ -36,7 +35,7 @@ def serve(parent: int) -> None:
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed text must not mix with the answers
     jobs: SimpleQueue[Job] = SimpleQueue()
-    threading.Thread(target=_outlive, args=[parent], daemon=True).start()
+    end_with(parent)
     threading.Thread(target=_work, args=[jobs, answers], daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -44,9 +43,14 @@ def serve(parent: int) -> None:
     os._exit(0)  # whatever the engine is at
 
 
+def end_with(parent: int) -> None:
+    """Let a thread end this process once its parent has ended."""
+    threading.Thread(target=_outlive, args=[parent], daemon=True).start()
+
+
 def _outlive(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_LOOK)
+        time.sleep(LOOK)
     os._exit(0)
 
 
@@ -58,12 +62,15 @@ def _work(jobs: SimpleQueue[Job], answers: BinaryIO) -> None:
         with contextlib.suppress(BrokenPipeError):
             answers.write(pickle.dumps(answer))
             answers.flush()
-        answer = _answer(jobs.get())
+        answer = answer_of(jobs.get())
 
 
-def _answer(job: Job) -> Executed | Exception:
+def answer_of(job: Job) -> Executed | Exception:
+    """Execute a job in this process; return what comes of it."""
+    from rules.engine.execute import execute
+
     try:
-        return LOCAL.execute(job)
+        return execute(job)
     except (EngineError, OSError) as error:
         return error
     except BaseException as error:  # noqa: BLE001 — a fault of ours, which is raised where the query was asked for
@@ -75,13 +82,14 @@ def _answer(job: Job) -> Executed | Exception:
 class _Worker:
     """A process of which this one is the parent."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-P", "-c", _BOOT, str(os.getpid()), *sys.path]
+    def __init__(self, module: str) -> None:
+        """module: whose `serve` it runs."""
+        command = [sys.executable, "-P", "-c", _BOOT.format(module=module), str(os.getpid()), *sys.path]
         self._process = subprocess.Popen(  # noqa: S603 — ourselves
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # so that a terminal's Ctrl-C does not reach it
+            start_new_session=True,  # so that a terminal's Ctrl-C does not reach it, and what it forks is its group
         )
         self._is_ready = False
 
@@ -95,7 +103,7 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            with stop.ending(self._process.kill):
+            with stop.ending(self._kill):
                 if not self._is_ready:
                     stop.wait()
                     pickle.load(self._process.stdout)  # noqa: S301 — from our own process
@@ -108,7 +116,7 @@ class _Worker:
             code = self._process.wait()
             if stop.asked:
                 raise StoppedError from error
-            raise EngineError(_ended(code)) from error
+            raise EngineError(ended(code)) from error
         stop.check()
         if isinstance(answer, Exception):
             raise answer
@@ -117,15 +125,21 @@ class _Worker:
 
     def end(self) -> None:
         """End the process, which holds nothing that could be lost."""
-        self._process.kill()
+        self._kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 
+    def _kill(self) -> None:
+        if self.lives:  # whose number is no other process's then
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
-def _ended(code: int) -> str:
+
+def ended(code: int) -> str:
+    """Say how a process ended, by its exit code as `subprocess` has it."""
     if code == -signal.SIGKILL:
         return "the engine's process was killed; the system does so where memory runs out"
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
@@ -135,7 +149,9 @@ def _ended(code: int) -> str:
 class Workers:
     """The worker processes of this process: at most one for each query that runs at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        """module: whose `serve` they run."""
+        self._module = module
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         atexit.register(self.close)
@@ -167,7 +183,7 @@ class Workers:
             with self._lock:
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
-                return _Worker()
+                return _Worker(self._module)
             if worker.lives:
                 return worker
             worker.end()
@@ -177,4 +193,4 @@ class Workers:
         self._lock, self._idle = threading.Lock(), []
 
 
-WORKERS = Workers()
+WORKERS = Workers(__name__)

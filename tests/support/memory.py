@@ -1,6 +1,12 @@
-"""How much memory a process of its own has taken, told by the process itself."""
+"""How much memory a process of its own has taken: told by itself, or seen from outside with all that it starts."""
 
 from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Sequence
+
+from benchmarks.memory_peaks import resident
 
 PEAK = """
 def peak():
@@ -13,3 +19,19 @@ def peak():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 """
 """Source of a function for scripts that tests run."""
+
+
+def peak_of_all(words: Sequence[str]) -> tuple[str, int]:
+    """Run a command; return its output, and the most MiB that it and the processes below it have taken (Linux)."""
+    most = 0
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:  # which writes less than a pipe holds
+            try:
+                most = max(most, sum(resident(process.pid)))
+            except OSError:
+                break
+            time.sleep(0.02)
+        assert process.stdout is not None
+        out = process.stdout.read()
+    assert process.returncode == 0, out
+    return out, most
