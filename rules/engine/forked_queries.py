@@ -77,7 +77,12 @@ def _forked(job: Job, parent: int) -> bytes:
     told, tell = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of libraries, which survive a fork of their own
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or no memory
+            os.close(told)
+            os.close(tell)
+            return pickle.dumps(error)
     if not pid:
         os.close(told)
         _answer(job, tell)
@@ -103,8 +108,10 @@ def _answer(job: Job, tell: int) -> NoReturn:
     code = 1
     try:
         end_with(os.getppid())
+        answer = pickle.dumps(answer_of(job))
+        gc.collect()  # a query that failed, which is known to its error, and the folder that it spilled to
         with os.fdopen(tell, "wb") as answers:
-            pickle.dump(answer_of(job), answers)
+            answers.write(answer)
         code = 0
     finally:
         os._exit(code)

@@ -122,6 +122,7 @@ def test_a_query_that_spills_too_much_says_so(project: SampleProject) -> None:
     project.sql("rule", "SELECT l.a, l.b FROM l AS l ORDER BY l.b, l.a\n")
     error = only(little(project, "--set", "memory_limit_mb=48", "--set", "temp_limit_mb=1", expect=1))["error"]
     assert error["message"] == "the query spills more to disk than the 1 MiB that profile 'little' allows"
+    assert list((project.root / ".rules/tmp").iterdir()) == []
     spilling = project.root / "spilling"
     spilling.mkdir()
     assert (
