@@ -82,7 +82,7 @@ def children(pid: int) -> list[int]:
 def running(project: SampleProject) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
     """Build what never ends; yield the command, the process that forks, and its fork, which computes."""
     with started(project, "build", "--profile", "memory_tight") as command:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             for forker in children(command.pid):
                 for fork in children(forker):
@@ -107,7 +107,7 @@ def lives(pid: int) -> bool:
 def test_a_fork_ends_with_the_command(project: SampleProject, how: signal.Signals) -> None:
     with running(project) as (command, forker, fork):
         command.send_signal(how)
-        command.communicate(timeout=30)
+        command.communicate(timeout=120)
     end = time.monotonic() + 10
     while (lives(forker) or lives(fork)) and time.monotonic() < end:
         time.sleep(0.05)
@@ -120,7 +120,7 @@ def test_a_process_that_is_killed_fails_its_product_alone(project: SampleProject
     project.sql("other", "SELECT COUNT(*) AS n FROM long AS l")
     with running(project) as (command, forker, fork):
         os.kill(forker if which == "forker" else fork, signal.SIGKILL)
-        out, err = command.communicate(timeout=30)
+        out, err = command.communicate(timeout=120)
         assert command.returncode == 1, err
     assert "the engine's process was killed; the system does so where memory runs out" in out + err
     assert "Traceback" not in out + err
