@@ -115,8 +115,9 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection, once no thread is at work in it: SQLite would crash the process."""
+        with self._lock:
+            self._connection.close()
 
     def watch(self) -> None:
         """Take note of what is written from now on, so that what is decoded need not be read again.

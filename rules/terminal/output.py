@@ -77,7 +77,7 @@ def _descriptor_apart(printed: TextIO) -> Iterator[TextIO]:
     printed.flush()
     number = os.dup(1)
     written = io.BufferedWriter(io.FileIO(number, "w"))
-    stream = io.TextIOWrapper(written, printed.encoding, printed.errors, line_buffering=printed.line_buffering)
+    stream = io.TextIOWrapper(written, printed.encoding, printed.errors, line_buffering=bool(printed.line_buffering))
     os.dup2(2, 1)
     try:
         yield stream
