@@ -89,7 +89,7 @@ class Outside:
         """Import a module as Python does, and note who did, and which loose modules came with it."""
         with self._lock, self.shown(), _loose_from_source():
             self.searched.setdefault(importer, Searched()).add(self.path.look())
-            before = set(sys.modules)
+            before = set(sys.modules.copy())
             module = builtins.__import__(name, globals, locals, fromlist, 0)
             note_untouched()
             for one in (name, *(f"{name}.{part}" for part in fromlist or () if f"{name}.{part}" in sys.modules)):

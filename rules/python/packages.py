@@ -93,7 +93,7 @@ def _without_package(top: str) -> list[Package]:
 
     A file is looked at once in a process, which goes on with what it has loaded.
     """
-    names = sorted(name for name in list(sys.modules) if name == top or name.startswith(f"{top}."))
+    names = sorted(name for name in sys.modules.copy() if name == top or name.startswith(f"{top}."))
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
     return [_lone_module(name, file) for name, file in files.items() if file is not None and not is_loose(name, file)]
 

@@ -19,7 +19,7 @@ _registered: dict[type, frozenset[type]] = {}
 
 def note_untouched() -> None:
     """Look at the modules of the standard library that have been imported since the last look."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # other threads import meanwhile
         if name.partition(".")[0] in sys.stdlib_module_names and name not in _values and module is not None:
             held = dict(vars(module))
             _values[name] = {key: value for key, value in held.items() if isinstance(value, _PLAIN)}
