@@ -70,8 +70,10 @@ def _descriptor_apart(printed: TextIO) -> Iterator[TextIO]:
 
     The stream that is given, where it does not write to descriptor 1: it belongs to a program that we are part of.
     """
-    is_file = isinstance(printed, io.TextIOWrapper) and isinstance(getattr(printed.buffer, "raw", None), io.FileIO)
-    if not is_file or not _are_descriptors(printed, sys.stderr):
+    if not isinstance(printed, io.TextIOWrapper) or not _are_descriptors(printed, sys.stderr):
+        yield printed
+        return
+    if not isinstance(getattr(printed.buffer, "raw", printed.buffer), io.FileIO):  # one that was closed: see below
         yield printed
         return
     printed.flush()
