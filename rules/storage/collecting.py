@@ -114,19 +114,21 @@ def collect_a_little(store: Store, own: Limits, last: Mapping[str, int], seconds
     """Collect without waiting for anybody. last: what the last collection left.
 
     What is not removed in `seconds`, or in as much time as it took to find out what there is to do, is left to the next
-    build; so is what of the history is not compacted in `seconds`. Raises `StoreError`, where somebody else is at work,
-    too, and OSError.
+    build; so is what of the history is not compacted in as much time again. Raises `StoreError`, where somebody else is
+    at work, too, and OSError.
     """
     index = store.index
     policy = _with_limits(store, own, Policy(spare=SPARE, evidence=_EVIDENCE, index_bytes=last["index"]))
+    began = time.monotonic()
     found = _sweep(store, policy, 0.0, seconds=seconds)
+    took = time.monotonic() - began
     with both_locks(store, 0.0):
         clear_evidence(store.objects.root, found.marked.evidence, found.removed)
     room = None
     if not any(one.keep_seconds or one.keep_builds for one in policy.limits.values()):
         room = int((found.marked.needed_bytes + last["index"]) * ROOM)
     # Of its own, since to find out what there is to do takes longer in a large store: else it would never be done.
-    until = time.monotonic() + seconds
+    until = time.monotonic() + max(seconds, took)
     finished = compact(index, found.marked.builds, room=room, until=until)
     found.finished = found.finished and finished
     if found.finished:
