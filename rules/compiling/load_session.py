@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,8 +27,22 @@ from rules.storage.store import Store
 from rules.wording import plural
 
 if TYPE_CHECKING:
+    from graph.dag import Dag
     from rules.compiling.helpers import Helpers
     from rules.compiling.shared_memos import SharedMemos
+    from rules.config.profiles import RuntimeProfile
+    from rules.errors import UserError
+    from rules.loading.contracts import Contracted
+    from rules.loading.rule import RuleSet
+
+
+class _Loaded(NamedTuple):
+    """The rules that were loaded, with their contracts and their DAG. broken: the errors of its making."""
+
+    found: RuleSet
+    contracted: Contracted
+    dag: Dag
+    broken: dict[str, UserError]
 
 
 def load(
@@ -103,23 +117,8 @@ def load_at(
         contracted = with_contracts(project, store.index, found, store.memory)
         dag, broken = make_dag(project, contracted.rules, contracted.sources, store.memory)
         unless_loaded.pop_all()
-    return Session(
-        project=project,
-        profile=settings,
-        store=store,
-        files=files,
-        sources=sources,
-        python=found.python,
-        functions=found.functions,
-        rules=contracted.rules,
-        contracts=contracted.sources,
-        dag=dag,
-        broken=broken | contracted.wrong,
-        helpers=helpers,
-        engine=engine,
-        memos=memos,
-        lasting=False,
-    )
+    loaded = _Loaded(found, contracted, dag, broken)
+    return replace(_session(project, settings, store, sources, files, engine, loaded), helpers=helpers, memos=memos)
 
 
 def _load_reached(
@@ -141,21 +140,32 @@ def _load_reached(
     reach.require_enough(contracted.rules.values())
     reached = {*dag.inputs, *contracted.sources}
     store.look_only_at(reached, {one for inputs in dag.inputs.values() for one in inputs} - reached)
+    loaded = _Loaded(found, contracted, dag, broken)
+    return replace(_session(project, settings, store, sources, files, engine, loaded), memos=memos, reach=reach)
+
+
+def _session(
+    project: Project,
+    settings: RuntimeProfile,
+    store: Store,
+    sources: Sources,
+    files: FileDigests,
+    engine: Engine,
+    loaded: _Loaded,
+) -> Session:
     return Session(
         project=project,
         profile=settings,
         store=store,
         files=files,
         sources=sources,
-        python=found.python,
-        functions=found.functions,
-        rules=contracted.rules,
-        contracts=contracted.sources,
-        dag=dag,
-        broken=broken | contracted.wrong,
+        python=loaded.found.python,
+        functions=loaded.found.functions,
+        rules=loaded.contracted.rules,
+        contracts=loaded.contracted.sources,
+        dag=loaded.dag,
+        broken=loaded.broken | loaded.contracted.wrong,
         engine=engine,
-        memos=memos,
-        reach=reach,
         lasting=False,
     )
 

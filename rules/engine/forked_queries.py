@@ -74,43 +74,43 @@ def serve(parent: int) -> None:
 
 def _forked(job: Job, parent: int) -> bytes:
     """Return the pickled answer to a job from a fork. If the parent ends meanwhile, all of this does."""
-    told, tell = os.pipe()
+    receiving, sending = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of libraries, which survive a fork of their own
         try:
             pid = os.fork()
         except OSError as error:  # too many processes, or no memory
-            os.close(told)
-            os.close(tell)
+            os.close(receiving)
+            os.close(sending)
             return pickle.dumps(error)
     if not pid:
-        os.close(told)
-        _answer(job, tell)
-    os.close(tell)
+        os.close(receiving)
+        _answer(job, sending)
+    os.close(sending)
     found = bytearray()
     while True:
-        ready, _, _ = select.select([told, 0], [], [], LOOK)
+        ready, _, _ = select.select([receiving, 0], [], [], LOOK)
         if 0 in ready or os.getppid() != parent:  # no job comes before this one's answer, so it is the end
             os.kill(pid, signal.SIGKILL)
             os._exit(0)
-        if told in ready:
-            read = os.read(told, 1 << 16)
+        if receiving in ready:
+            read = os.read(receiving, 1 << 16)
             if not read:
                 break
             found += read
-    os.close(told)
+    os.close(receiving)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return bytes(found) if not code else pickle.dumps(EngineError(ended(code)))
 
 
-def _answer(job: Job, tell: int) -> NoReturn:
+def _answer(job: Job, sending: int) -> NoReturn:
     """Execute a job, and write the answer."""
     code = 1
     try:
         end_with(os.getppid())
         answer = pickle.dumps(answer_of(job))
         gc.collect()  # a query that failed, which is known to its error, and the folder that it spilled to
-        with os.fdopen(tell, "wb") as answers:
+        with os.fdopen(sending, "wb") as answers:
             answers.write(answer)
         code = 0
     finally:
