@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from graph.plan import product_of
 from rules.errors import UserError
 from rules.running.query_runner import Runner
 from rules.running.reruns import rerun
@@ -48,8 +49,20 @@ class Auditor:
             found = rerun(self.runner, self.rules[name], self.sources, artifacts, artifact)
         except UserError as error:
             return Finding(f"it cannot be run again: {error.message}")
+        if found.difference is None:
+            return Finding()
+        return Finding(f"run again it has {found.difference}", found.hint or self._layouts(name))
+
+    def _layouts(self, name: str) -> str | None:
+        """Return what to do where the row groups of a source may be the reason, which are in no digest."""
+        rule, read = self.rules[name], self.sources.opened()
+        lying = [one for one in rule.node.inputs if one in read and self.sources.table(one).artifact is None]
+        if not rule.is_sensitive or not lying:
+            return None
         return (
-            Finding(f"run again it has {found.difference}", found.hint) if found.difference is not None else Finding()
+            f"if the files of {' or '.join(sorted(set(lying)))} were written again with equal values in other row "
+            "groups, floats are added up and ties come out otherwise: the old result is as right then, and "
+            f"rules build --force {product_of(name)} makes the new one; otherwise please report this"
         )
 
 
