@@ -65,13 +65,20 @@ def plan(project: Project, request: Request, observer: Observer, memory: Memory 
     with open_store(project.root, observer.say, building=False, memory=memory) as store:
         prepared = prepare(project, request, store, may_be_narrow=request.brief)
         refuse_broken(prepared)
-        return with_fetches_counted(with_parts_counted(with_places_told(prepared)))
+        return _told(prepared)
 
 
-def build(project: Project, request: Request, observer: Observer, memory: Memory | None = None) -> BuildReport:
+def build(
+    project: Project,
+    request: Request,
+    observer: Observer,
+    memory: Memory | None = None,
+    wanted: Callable[[Prepared], bool] | None = None,
+) -> BuildReport:
     """Bring the selected products up to date. Raises as `plan` does.
 
     Each product is stored as soon as it is executed, so that an interrupt loses only what was running.
+    wanted: is shown the plan, and says whether it is to be executed; if not, `NOTHING` is returned.
     """
     started = time.perf_counter()
     limits = Limits.of(project.profile(request.profile), request)
@@ -88,6 +95,8 @@ def build(project: Project, request: Request, observer: Observer, memory: Memory
                 with limits.while_preparing(started):
                     prepared = prepare(project, request, store, may_be_narrow=attempt.is_first)  # 1 load to 5 plan
                 refuse_broken(prepared)
+                if wanted is not None and not wanted(_told(prepared)):
+                    return NOTHING
                 if request.trust_engine_upgrade and not engine_proves_same(prepared, observer, build_id):
                     prepared = prepare(project, replace(request, trust_engine_upgrade=False), store)
                 prepared.session.share_memos(prepared.compiled)
@@ -140,6 +149,11 @@ def _prepare(project: Project, request: Request, store: Store, reach: Reach | No
     found = causes(verdicts, nodes, known, selection.forced) if request.explain else {}
     prepared = Prepared(request, session, selection, compiled, known, contents, verdicts, found)
     return prepared if reach is None else with_unreached_counted(prepared)
+
+
+def _told(prepared: Prepared) -> Prepared:
+    """Add to a plan what only people want to know of it."""
+    return with_fetches_counted(with_parts_counted(with_places_told(prepared)))
 
 
 def audit(project: Project, request: Request, observer: Observer) -> AuditReport:

@@ -55,12 +55,14 @@ class Core:
         with self._turn:
             return plan(self.project(), request, observer, self._memory)
 
-    def build(self, request: Request, observer: Observer) -> BuildReport:
-        """Bring products up to date. Raises as `rules.build.build` does."""
+    def build(
+        self, request: Request, observer: Observer, wanted: Callable[[Prepared], bool] | None = None
+    ) -> BuildReport:
+        """Bring products up to date. wanted: see `rules.build.build`. Raises as that does."""
         from rules.build import build
 
         with self._turn:
-            return build(self.project(), request, observer, self._memory)
+            return build(self.project(), request, observer, self._memory, wanted)
 
     def tidy(self, say: Callable[[str], None]) -> None:
         """Collect garbage for a moment, if the store has grown: after a build that has reported."""

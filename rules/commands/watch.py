@@ -54,17 +54,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
     observer = progress.LineObserver(output)
     answers = Answers(core, request_of(options), observer, options.show, options.limit)
     screen = _Screen(core, output)
-    for number, changed in enumerate(Changes(core.root, lambda: outside_folders(core), screen.gone).batches()):
-        planned = answers.plan(changed)
-        if number == 0:
-            _require_sense(planned, options.show)
-        if not answers.is_news(planned) and changed:
-            continue
+    _require_sense(answers.plan(()), options.show)
+
+    def is_wanted(planned: Answer) -> bool:
+        if not answers.is_news(planned) and planned.changed:
+            return False
         screen.planned(planned)
+        return True
+
+    for changed in Changes(core.root, lambda: outside_folders(core), screen.gone).batches():
         if options.plan_only:
-            screen.ended(answers.with_rows(planned), planned)
-        else:
-            screen.ended(answers.with_rows(answers.build(planned)), planned)
+            planned = answers.plan(changed)
+            if is_wanted(planned):
+                screen.ended(answers.with_rows(planned))
+        elif (built := answers.build(changed, is_wanted)) is not None:
+            screen.ended(answers.with_rows(built))
             core.tidy(output.message)
     if (signal := signals.came()) is not None:
         raise signals.Stopped(signal)
@@ -85,6 +89,7 @@ class _Screen:
 
     def __init__(self, core: Core, output: Output) -> None:
         self._core, self._output = core, output
+        self._shown: Answer | None = None
 
     def gone(self) -> None:
         """Say that the project is gone."""
@@ -100,18 +105,19 @@ class _Screen:
 
     def planned(self, answer: Answer) -> None:
         """Print what an edit means, before anything is built."""
+        self._shown = answer
         if self._output.as_json:
             return
         self._output.result(["", saved_line(answer), *plan_lines(answer, self._core.root)], painted=True)
         self._flush()
 
-    def ended(self, answer: Answer, planned: Answer) -> None:
+    def ended(self, answer: Answer) -> None:
         """Print what was built, and the rows that are shown."""
         if self._output.as_json:
             self._output.document(answer_document(answer, self._core.root))
         else:
-            if answer is not planned:
-                self._output.result(built_lines(answer, self._core.root, planned.errors), painted=True)
+            if self._shown is not None and answer is not self._shown:
+                self._output.result(built_lines(answer, self._core.root, self._shown.errors), painted=True)
             if answer.rows is not None:
                 self._output.rows(rows_lines(answer.rows, self._output.width()))
         self._flush()

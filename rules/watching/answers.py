@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rules.errors import INTERNAL, UserError, UserErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pyarrow as pa
 
@@ -79,16 +79,36 @@ class Answers:
             prepared = self._core.plan(self._request, self._observer)
         except Exception as error:  # noqa: BLE001 — whatever is wrong with the project now, the next edit may mend it
             return Answer(files, errors=errors_of(error), seconds=time.perf_counter() - started)
-        errors = tuple(prepared.errors)
-        return Answer(files, prepared, _edited(prepared, files), errors, seconds=time.perf_counter() - started)
+        return _planned(files, prepared, started)
 
-    def build(self, planned: Answer) -> Answer:
-        """Build what was planned."""
-        started = time.perf_counter()
+    def build(self, changed: Iterable[str], wanted: Callable[[Answer], bool]) -> Answer | None:
+        """Plan after a change, and build that. wanted: is given the plan; if it says no, the result is None."""
+        started, files = time.perf_counter(), tuple(sorted(changed))
+        planned: Answer | None = None
+        goes_on, unshown = False, None
+
+        def goes_ahead(prepared: Prepared) -> bool:
+            nonlocal planned, goes_on, unshown
+            if planned is None:  # memos that prove wrong are planned without, and shown once
+                planned = _planned(files, prepared, started)
+                try:
+                    goes_on = wanted(planned)
+                except Exception as error:  # noqa: BLE001 — it is no error of the build
+                    unshown = error
+            return goes_on
+
         try:
-            report = self._core.build(self._request, self._observer)
+            report = self._core.build(self._request, self._observer, goes_ahead)
         except Exception as error:  # noqa: BLE001 — as above
-            return replace(planned, errors=errors_of(error), seconds=time.perf_counter() - started)
+            errors, seconds = errors_of(error), time.perf_counter() - started
+            if planned is not None:
+                return replace(planned, errors=errors, seconds=seconds)
+            planned = Answer(files, errors=errors, seconds=seconds)
+            return planned if wanted(planned) else None
+        if unshown is not None:
+            raise unshown
+        if planned is None or not goes_on:
+            return None
         built = [one.error for one in report.results.values() if one.error is not None]
         built += [one.error for one in report.sources.values() if one.error is not None]
         errors = tuple(dict.fromkeys([*planned.errors, *built]))
@@ -147,6 +167,11 @@ def outside_folders(core: Core) -> list[Path]:
         if folder.is_dir() and not folder.resolve().is_relative_to(root):
             found.add(folder.resolve())
     return sorted(found)
+
+
+def _planned(files: tuple[str, ...], prepared: Prepared, started: float) -> Answer:
+    errors = tuple(prepared.errors)
+    return Answer(files, prepared, _edited(prepared, files), errors, seconds=time.perf_counter() - started)
 
 
 def _edited(prepared: Prepared, changed: Iterable[str]) -> tuple[EditedRule, ...]:
