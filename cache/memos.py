@@ -111,7 +111,9 @@ class Memos(Database):
 
     def set_snapshot(self, kind: SnapshotKind, record: Mapping[str, Any]) -> None:
         """Record the state in which everything is checked, compiled or up to date."""
-        self._many("REPLACE INTO snapshots VALUES (?,?,?)", [(self.root, kind, sealed(record))])
+        from msgspec.json import encode  # a third of the time; whoever has something to record has imported it
+
+        self._many("REPLACE INTO snapshots VALUES (?,?,?)", [(self.root, kind, sealed(record, encode))])
 
     def refresh_snapshot(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Replace the snapshot `before`, unless it has been replaced or forgotten meanwhile."""

@@ -272,7 +272,7 @@ def _edited_files(root: str, record: dict[str, Any], index: Index, most: int) ->
         if is_url(path):
             continue
         began = time.time_ns()
-        file = os.path.join(root, path)
+        file = path if path.startswith("/") else f"{root}/{path}"
         try:
             seen = os.stat(file)
             same = (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_size) == (written, changed, inode, size)

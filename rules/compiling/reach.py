@@ -58,7 +58,12 @@ class Reach:
 
     def files(self, store: Store, project: Project) -> FileDigests:
         """Return digests of the project's files, of which the last build has seen all, with the rule files to load."""
-        known = {path: (Signature(*taken), digest) for path, *taken, digest in self.built["files"]}
+        reached = set(self.paths)
+        known = {
+            path: (Signature(*taken), digest)
+            for path, *taken, digest in self.built["files"]
+            if path in reached or not path.endswith(".sql")  # no other query is looked at
+        }
         found = FileDigests(project.root, store.index, known)
         found.only = [*self.paths]
         return found
@@ -79,11 +84,15 @@ def reach_of_edits(project: Project, profile: str, store: Store) -> Reach | None
     if len(reached) > max(_FEW, _MOST * len(built["products"])):
         return None
     folders = tuple(f"{folder.rstrip('/')}/" for folder in built["folders"])
-    queries = (path for path, *_ in built["files"] if path.endswith(".sql") and path.startswith(folders))
-    paths = {name: path for path in queries if (name := name_of(path)) in reached}
+    files = (one[0] for one in built["files"])
+    paths = {name: path for path in files if (name := name_of(path)) in reached and _is_query(path, folders)}
     if paths.keys() != reached:  # one is a rule in Python, or a source whose checks read what was edited
         return None
     return Reach(built, tuple(edited), tuple(sorted(paths.values())))
+
+
+def _is_query(path: str, folders: tuple[str, ...]) -> bool:
+    return path.endswith(".sql") and path.startswith(folders)
 
 
 def _readers(names: set[str], reads: Mapping[str, Sequence[str]]) -> set[str]:

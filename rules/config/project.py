@@ -31,7 +31,7 @@ from rules.config.toml_positions import key_places
 from rules.config.toml_types import did_you_mean, kind_of
 from rules.config.variables import with_given
 from rules.errors import UserError, Where
-from rules.files.project_paths import FILE
+from rules.files.project_paths import FILE, is_text
 from rules.formats.source import Source
 from rules.formats.source_patterns import Pattern, is_pattern
 from rules.storage.shared_settings import CacheTable, settings_of
@@ -183,6 +183,9 @@ def load_project(
     given ("name=value"): other values of variables; settings ("key=value"): changes of the profile. data: where the
     files of sources are, if not at `root`.
     """
+    if not is_text(str(root)):
+        message = f"the project is in {root}, whose name is not UTF-8"
+        raise UserError(message, code="no-project", hint="rename it: the engine and the index take no other names")
     text = read_text(root / FILE, FILE)
     try:
         raw = parse_toml(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cache.filedigest import digest_of_bytes, file_digest, open_regular
 from cache.signatures import Signature, is_settled, signature
+from rules.files.project_paths import is_text
 from rules.files.source_listing import list_files
 
 if TYPE_CHECKING:
@@ -171,6 +173,8 @@ class FileDigests:
         ]
 
     def _look(self, path: str) -> None:
+        if not path.isascii() and not is_text(path):
+            raise OSError(errno.EILSEQ, "its name is not UTF-8", path)
         began = time.time_ns()
         taken = signature(os.path.join(self._root, path))
         known = self._known.get(path)

@@ -43,9 +43,21 @@ def root_above(folder: str) -> str | None:
     return folder
 
 
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8. Python stands lone surrogates in for the bytes of one that is not."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def store_of(root: str) -> str:
-    """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names."""
+    """Return where the store of a project is: `.rules`, or the folder that RULES_STORE names. Raises `UserError`."""
     elsewhere = os.environ.get("RULES_STORE")
+    if elsewhere and not is_text(elsewhere):
+        message = f"RULES_STORE names the folder {elsewhere}, which is not UTF-8"
+        raise UserError(message, code="store", hint="name another one: the engine and the index take no such names")
     return os.path.realpath(os.path.expanduser(elsewhere)) if elsewhere else own_folder(root)
 
 

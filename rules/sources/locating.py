@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rules.formats.source import Source
 
 AS_READER = "whoever runs rules must be able to read it"
+_RENAMED = "rename it: the engine and the index take no other names"
 """What to do about a file without permission."""
 
 
@@ -70,6 +72,11 @@ def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
         shown = os.path.relpath(error.filename, project.root) if error.filename else source.path
         problem = f"cannot be listed: {error.strerror or error}"
         raise source_error(project, name, problem, Where(shown), AS_READER) from error
+
+
+def hint_of(error: OSError) -> str:
+    """Return what to do about a file that cannot be read."""
+    return _RENAMED if error.errno == errno.EILSEQ else AS_READER
 
 
 def names_below(path: str, files: Iterable[str]) -> list[str]:

@@ -9,9 +9,9 @@ from rules.files.lazy_paths import lazy_path
 from rules.files.locations import is_url
 from rules.formats.source_format import Listing, ListingError
 from rules.sources.locating import (
-    AS_READER,
     declared_wrongly,
     format_of,
+    hint_of,
     lists_files,
     noting,
     source_error,
@@ -171,4 +171,4 @@ class SourceFiles:
         try:
             return self._digests.digest(file)
         except OSError as error:
-            raise self.error(name, f"cannot be read: {error.strerror or error}", file, AS_READER) from error
+            raise self.error(name, f"cannot be read: {error.strerror or error}", file, hint_of(error)) from error

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def query_text(word: str) -> str:
     """Return a query: the word itself, or what is on standard input if it is "-". Raises `UserError`."""
     if word != "-":
-        return word
+        return decoded(word.encode(errors="surrogateescape"), "query")
     if sys.stdin is None:  # it was closed before we were started
         raise UserError("the standard input is closed", code="usage", hint='write the query in place of -: "SELECT …"')
     return decoded(sys.stdin.buffer.read(), "query")
