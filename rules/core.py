@@ -7,12 +7,14 @@ and compared with the files and the store in every run, so a run says what a new
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rules.config.project import load_project
+from rules.errors import UserError
 from rules.storage.memory import Memory
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class Core:
         """Collect garbage for a moment, if the store has grown: after a build that has reported."""
         from rules.build import keep_small
 
-        with self._turn:
+        with self._turn, contextlib.suppress(UserError):  # of rules.toml, which the next run says
             keep_small(self.project(), say)
 
     def check(

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from rules.errors import INTERNAL, UserError, UserErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     import pyarrow as pa
 
-    from graph.plan import Judgement
     from rules.core import Core
     from rules.planning.prepared import Prepared, Request
     from rules.running.results import BuildReport, Observer
@@ -71,6 +70,7 @@ class Answers:
         self._request = replace(request, keep_going=True, brief=True)
         self._show, self._limit = show, limit
         self._last: tuple[object, ...] = ()
+        """What another save need not say or try again: verdicts that are not clean, and errors."""
 
     def plan(self, changed: Iterable[str]) -> Answer:
         """Plan after a change."""
@@ -102,6 +102,7 @@ class Answers:
         except Exception as error:  # noqa: BLE001 — as above
             errors, seconds = errors_of(error), time.perf_counter() - started
             if planned is not None:
+                self._last = ()
                 return replace(planned, errors=errors, seconds=seconds)
             planned = Answer(files, errors=errors, seconds=seconds)
             return planned if wanted(planned) else None
@@ -112,6 +113,7 @@ class Answers:
         built = [one.error for one in report.results.values() if one.error is not None]
         built += [one.error for one in report.sources.values() if one.error is not None]
         errors = tuple(dict.fromkeys([*planned.errors, *built]))
+        self._last = _lasting(planned, report)
         return replace(planned, report=report, errors=errors, seconds=time.perf_counter() - started)
 
     def with_rows(self, answer: Answer) -> Answer:
@@ -134,12 +136,23 @@ class Answers:
 
     def is_news(self, answer: Answer) -> bool:
         """Whether an answer says something that the last one did not: not so after a save that changes nothing."""
-        prepared = answer.prepared
-        judgements: Iterable[Judgement] = prepared.judgements.values() if prepared is not None else ()
-        restless = [one for one in judgements if one.verdict != "clean"]
-        now = (restless, [(one.message, one.where) for one in answer.errors])
-        before, self._last = self._last, now
-        return bool(answer.edited) or before != now
+        before, self._last = self._last, _state(answer)
+        return bool(answer.edited) or before != self._last
+
+
+def _state(answer: Answer, among: Collection[str] | None = None) -> tuple[object, ...]:
+    """Return what there is to do, or broken, and the errors. among: the only products that count."""
+    judgements = answer.prepared.judgements if answer.prepared is not None else {}
+    restless = [one for name, one in judgements.items() if one.verdict != "clean" and (among is None or name in among)]
+    return restless, [(one.message, one.where) for one in answer.errors]
+
+
+def _lasting(planned: Answer, report: BuildReport) -> tuple[object, ...]:
+    """Return what a build leaves of a plan, that it would leave again: not so if a source changed while it was read."""
+    failed = {name: one for name, one in report.results.items() if one.status in {"failed", "skipped"}}
+    if any(one.error is not None and one.error.code == "source-changed" for one in failed.values()):
+        return ()
+    return _state(planned, failed)
 
 
 def errors_of(error: Exception) -> tuple[UserError, ...]:

@@ -86,6 +86,22 @@ def test_saves_are_planned_and_built(sample: SampleProject, watch: Callable[...,
 
 
 @pytest.mark.slow
+def test_settings_that_are_broken_for_a_moment_do_not_end_it(
+    sample: SampleProject, watch: Callable[..., Watching]
+) -> None:
+    watching = watch("--json")
+    watching.document()
+    toml = sample.read("rules.toml")
+    sample.write("rules.toml", "")
+    broken = watching.of("rules.toml")
+    assert (broken["event"], broken["error"]["where"]) == ("failed", "rules.toml:1:1")
+    sample.edit("rules/large.sql", "10", "11")
+    sample.write("rules.toml", toml)
+    assert executed(watching.document(lambda one: one["event"] == "built")) == ["large", "total"]
+    assert watching.process.poll() is None
+
+
+@pytest.mark.slow
 def test_many_files_at_once_a_lost_folder_and_others_at_work(
     sample: SampleProject, watch: Callable[..., Watching], tmp_path: Path
 ) -> None:

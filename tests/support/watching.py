@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from support.projects import RULES, SampleProject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 PATIENCE = 60.0
 """Seconds after which a test gives up; nothing is decided by how long an answer took."""
@@ -23,11 +24,11 @@ PATIENCE = 60.0
 class Watching:
     """A `rules watch` process, and the lines that it prints."""
 
-    def __init__(self, project: SampleProject, *options: str) -> None:
+    def __init__(self, project: SampleProject, *options: str, program: Sequence[str | Path] = (RULES,)) -> None:
         self.project = project
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 — closed with the process
         self.process = subprocess.Popen(
-            [RULES, "watch", *options], cwd=project.root, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            [*program, "watch", *options], cwd=project.root, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -51,6 +52,10 @@ class Watching:
             found: dict[str, Any] = json.loads(self.line())
             if wanted(found):
                 return found
+
+    def said(self) -> list[dict[str, Any]]:
+        """Return the documents that have come since the last look."""
+        return [json.loads(self._lines.get_nowait()) for _ in range(self._lines.qsize())]
 
     def of(self, path: str) -> dict[str, Any]:
         """Return the next document that is about a file."""
