@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,7 @@ def engine_errors() -> Iterator[None]:
     except (EngineError, StoppedError):
         raise
     except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # which hold the session, with its memory and its temporary folder
         if is_panic(error):
             raise EngineError(f"the engine had an internal error: {clean_message(error)}") from error
         if not isinstance(error, Exception):

@@ -200,18 +200,30 @@ class Output:
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes of the standard output; raises what `writing` raises."""
+    """The bytes of the standard output; raises what `writing` raises, once: what a buffer has left is then dropped."""
+
+    _refused = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        with writing():
-            return results().buffer.write(data)
+        with self._refused_once():
+            return len(data) if self._refused else results().buffer.write(data)
 
     def flush(self) -> None:
-        with writing():
-            results().buffer.flush()
+        with self._refused_once():
+            if not self._refused:
+                results().buffer.flush()
+
+    @contextlib.contextmanager
+    def _refused_once(self) -> Iterator[None]:
+        try:
+            with writing():
+                yield
+        except BaseException:
+            self._refused = True
+            raise
 
 
 class _PrintableBytes(_Bytes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def forget_failure(project: SampleProject, check: str) -> None:
     """Let a check fail, and its stored result say that it did not."""
     rows(project, amount=[10, 20, 300])
     assert failing(build(project)) == {check}
-    with sqlite3.connect(project.root / ".rules" / "index.sqlite") as index:
+    with contextlib.closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as index, index:
         (failed,) = index.execute("SELECT artifact FROM products WHERE name = ?", (check,)).fetchone()
         (columns,) = index.execute("SELECT columns FROM artifacts WHERE artifact = ?", (failed,)).fetchone()
         none = "SELECT artifact FROM artifacts WHERE rows = 0 AND json_array_length(columns) IS json_array_length(?)"

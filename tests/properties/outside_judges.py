@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import sqlite3
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
@@ -64,6 +65,7 @@ class SqliteJudge:
 
     def add(self, number: int, tables: Mapping[str, pa.Table]) -> None:
         connection = sqlite3.connect(":memory:")
+        weakref.finalize(self, connection.close)
         connection.execute("PRAGMA case_sensitive_like = ON")
         for name, table in tables.items():
             columns = ", ".join(f'"{field.name}" {_SQLITE_TYPES[str(field.type)]}' for field in table.schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Judged:
     def __init__(self, seed: int, folder: Path) -> None:
         rng = random.Random(seed)
         self.sqlite = sqlite3.connect(":memory:")
+        weakref.finalize(self, self.sqlite.close)
         tables = {}
         for name in TABLES:
             count = rng.choice([3, 8, 20])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Judge:
             tables = database(number)
             self.stored.append(StoredDatabase(tables, folder / str(number)))
             judge = sqlite3.connect(":memory:")
+            weakref.finalize(self, judge.close)
             for name, table in tables.items():
                 judge.execute(
                     f"CREATE TABLE {name} ({', '.join(f'{column} INTEGER' for column in table.schema.names)})"

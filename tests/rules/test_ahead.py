@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
@@ -24,7 +25,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
 
 
 def remembered(project: SampleProject, table: str) -> dict[str, tuple[Any, ...]]:
-    with sqlite3.connect(project.root / ".rules" / "index.sqlite") as index:
+    with contextlib.closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as index:
         return {row[0]: row[1:] for row in index.execute(f"SELECT * FROM {table}")}
 
 

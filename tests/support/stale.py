@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def make_stale(project: SampleProject, name: str) -> None:
     types = {column: kind for column, (kind, _) in json.loads(columns).items()}
     facts = {column: [types[column], value] for column, value in digest.columns.items()}
     row = (digest.table, wrong.num_rows, path.stat().st_size, file_digest(path), json.dumps(facts), "test")
-    with index:
+    with contextlib.closing(index), index:
         index.execute("REPLACE INTO artifacts VALUES (?,?,?,?,?,?)", row)
         for table_name in ("products", "actions"):
             index.execute(f"UPDATE {table_name} SET artifact = ? WHERE artifact = ?", (digest.table, artifact))

@@ -6,6 +6,7 @@ gets dates as text and decimals as floats, and four constructs are spelled in it
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import sqlite3
@@ -55,7 +56,7 @@ _INDEXES = (
 
 def sqlite_answers(project: Path) -> Answers:
     """Answer the queries of a TPC-H project by SQLite."""
-    with sqlite3.connect(":memory:") as connection:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("PRAGMA case_sensitive_like = ON")
         for table, file in _files(project):
             names = file.schema_arrow.names
