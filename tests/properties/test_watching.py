@@ -60,11 +60,12 @@ def walk(root: Path, seed: int, steps: int) -> None:
     changes += [trouble.breaks, trouble.heals, trouble.heals, trouble.contract, trouble.python, trouble.variable]
     changes += [trouble.comment, trouble.twin]
     watching = Watching(project, "--json", program=NO_PROJECT_IS_SMALL)
+    unmended = set[str]()
     try:
         what = "new project"
         for step in range(steps):
             told = f"seed {seed}, step {step}: {what}"
-            settled(project, watching, told)
+            settled(project, watching, unmended, told)
             if step % 10 == 9:
                 there = SampleProject.copy_of(project.root, root / f"clean{step}")
                 run(there, "build", "-k", expect=ANY)
@@ -76,14 +77,18 @@ def walk(root: Path, seed: int, steps: int) -> None:
         watching.close()
 
 
-def settled(project: SampleProject, watching: Watching, told: str) -> None:
-    """Wait until a new process would find nothing to do but what the watching one has said to have failed."""
-    until, unmended = time.monotonic() + PATIENCE, set[str]()
+def settled(project: SampleProject, watching: Watching, unmended: set[str], told: str) -> None:
+    """Wait until a new process would find nothing to do but what the watching one has said to have failed.
+
+    unmended: those, as far as it has said, which is brought up to date.
+    """
+    until = time.monotonic() + PATIENCE
     while True:
         left = ahead(project)
         for document in watching.said():
+            unmended.clear()  # a save that changes nothing is not answered, so it may be of an earlier one
             ended = document.get("products", [])
-            unmended = {one["name"] for one in ended if one["status"] in {"failed", "skipped"}}
+            unmended.update(one["name"] for one in ended if one["status"] in {"failed", "skipped"})
         if isinstance(left, str) or {name for name, _ in left} <= unmended:
             return
         assert time.monotonic() < until, f"{told}: {left} is left to do"
