@@ -17,7 +17,8 @@ from compiler.lint.codes import ALWAYS, BY_CODE, lookup
 from compiler.lint.findings import Edit, Finding, Fix, Found, Lines
 
 _SQL = re.compile(
-    r"""(?P<string>[eE]'(?:\\.|''|[^'\\])*'|'(?:''|[^'])*'|"(?:""|[^"])*")|(?P<line>--[^\r\n]*)|(?P<block>/\*)""",
+    r"""(?P<string>[eE]'(?:\\.|''|[^'\\])*'|'(?:''|[^'])*'|"(?:""|[^"])*"|(?<![\w$])(?P<dollars>\$\w*\$).*?(?P=dollars))"""
+    r"""|(?P<line>--[^\r\n]*)|(?P<block>/\*)""",
     re.DOTALL,
 )
 _TOML = re.compile(

@@ -30,6 +30,7 @@ from sqlglot.tokens import Tokenizer
 
 from compiler.errors import SqlError
 from compiler.sql.commas import misplaced_comma
+from compiler.sql.dollar_quotes import DollarQuotes, closing_quote
 from compiler.sql.functions import ScalarFunction, WindowFunction
 from compiler.sql.grammar import Grammar
 from compiler.sql.supported import TYPE_NAMES, check
@@ -53,7 +54,7 @@ class DataFusionSQL(Postgres):
     UNESCAPED_SEQUENCES: dict[str, str] = {}  # noqa: RUF012 — SQLGlot's own declaration
 
     class Tokenizer(Postgres.Tokenizer):
-        """Tokens: no dollar-quoted, bit or national strings; `$` starts a variable."""
+        """Tokens: no bit or national strings; `$` starts a variable, or quotes text as `$$` and `$tag$`."""
 
         COMMANDS: ClassVar[set[TokenType]] = set()
         HEREDOC_STRINGS: ClassVar[list[Any]] = []
@@ -72,6 +73,12 @@ class DataFusionSQL(Postgres):
             "!~~": TokenType.LIKE,
             "!~~*": TokenType.ILIKE,
         }
+
+        def _init_core(self) -> DollarQuotes:
+            core = super()._init_core()
+            core.__class__ = DollarQuotes  # which adds no attributes
+            assert isinstance(core, DollarQuotes)
+            return core
 
     Parser = Grammar
 
@@ -375,7 +382,8 @@ def _unreadable(sql: str, error: TokenError) -> SqlError:
         line, column = _place(sql, min((error.start or 0) + 50, len(sql)))
         return SqlError(cause.splitlines()[0], line=line, column=column, code="syntax")
     line, column = _place(sql, start)
-    opening = "/*" if sql[start] == "/" else sql[start]
+    dollars = closing_quote(sql, start)
+    opening = "/*" if sql[start] == "/" else dollars[0] if dollars else sql[start]
     return SqlError(f"the {opening} here is never closed", line=line, column=column, code="syntax")
 
 
@@ -390,6 +398,9 @@ def _unclosed(sql: str) -> int | None:
             position = _comment_end(sql, position)
         elif sql[position] in "'\"":
             position = sql.find(sql[position], position + 1)
+        elif dollars := closing_quote(sql, position):
+            quote, closing = dollars
+            position = closing + len(quote) - 1 if closing >= 0 else -1
         if position < 0:
             return start
         position += 1

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(
     r"""
-    '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | --[^\n]* | /\*.*?(?:\*/|\Z)  # what holds no call, closed or not
+    (?<![\w$])(?P<dollars>\$\w*\$).*?(?:(?P=dollars)|\Z)
+    | '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | --[^\n]* | /\*.*?(?:\*/|\Z)  # what holds no call, closed or not
     | (?P<word>[A-Za-z_]\w*) | (?P<mark>[()\[\],;]) | [^\s\w]+?
     """,
     re.VERBOSE | re.DOTALL,
@@ -43,7 +44,7 @@ def call_at(text: str, offset: int) -> Call | None:
         mark, word, end = token["mark"], token["word"], token.end()
         if mark is None:
             last = word or ""
-            if word is None and end == offset and token[0][0] in "'\"-/" and _is_open(token[0]):
+            if word is None and end == offset and token[0][0] in "'\"-/$" and _is_open(token[0]):
                 return None
             continue
         if mark in "([":
@@ -64,6 +65,9 @@ def _is_open(token: str) -> bool:
         return True
     if token.startswith("/*"):
         return len(token) < len("/**/") or not token.endswith("*/")
+    if token.startswith("$"):
+        quote = token[: token.find("$", 1) + 1]
+        return bool(quote) and (len(token) < 2 * len(quote) or not token.endswith(quote))
     return token[0] in "'\"" and (len(token) == 1 or token.count(token[0]) % 2 == 1)
 
 

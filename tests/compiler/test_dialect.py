@@ -198,7 +198,8 @@ REJECTED = {
     "FROM t": (1, 6, "SELECT list"),  # a query without columns
     # the engine has it, SQLGlot would change its meaning
     "SELECT MAP {'a': 1}": (1, 8, "MAP {"),
-    "SELECT $$abc$$": (1, 8, "variable"),
+    "SELECT\n1 AS a, $q$it's $$": (2, 9, "the $q$ here is never closed"),
+    "SELECT $ abc": (1, 8, "variable"),
     "SELECT E'\\x41'": (1, 8, "escape"),
     "SELECT a <=> 1": (1, 10, "IS NOT DISTINCT FROM"),
     "SELECT k ~~ 'a%' FROM t": (1, 10, "LIKE"),
@@ -435,6 +436,7 @@ def test_variables_keep_their_name() -> None:
     tree = parse("SELECT id FROM t WHERE id >= $min_distance AND x < $MaxX * 2")
     assert [name for node in tree.walk() if (name := variable_name(node))] == ["min_distance", "MaxX"]
     assert render(tree) == "SELECT id FROM t WHERE id >= $min_distance AND x < $MaxX * 2"
+    assert render(parse("SELECT $a+$b, f($a,$b), $a /* $a$ */")) == "SELECT $a + $b, f($a, $b), $a"
 
 
 def test_variables_bind_as_the_engine_binds_them(engine: Engine) -> None:
