@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rules.exporting.formats import EXPORTS
-from rules.exporting.naming import Wanted, named, require_sensible
+from rules.errors import UserError
+from rules.exporting.formats import EXPORTS, FileKind
+from rules.exporting.naming import Wanted, named, require_sensible, streamed
 from rules.files.project_paths import find_root, own_folder
 from rules.report.runs import document
 from rules.storage.store import open_store
+from rules.terminal.output import results
 from rules.wording import plural
 
 if TYPE_CHECKING:
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from rules.storage.store import Store
     from rules.terminal.output import Output
 
+_STANDARD_OUTPUT = "-"
 _DESTINATIONS = """DEST is a file if its name has an extension, which then says the format, or with
 --single-file; for text also as in .csv.gz. Otherwise it is a folder, in which the table has a file
 of a name that depends on the table alone, and with --partition-by a folder for each value. Several
-products go into the folder DEST, as NAME.parquet.
+products go into the folder DEST, as NAME.parquet. - is the standard output.
 
 A destination is written beside itself and renamed, so it is what it was or what it is to be."""
 
@@ -32,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "rules export NAME [NAME ...] DEST [OPTIONS]"
     parser.epilog = _DESTINATIONS
     parser.add_argument("names", metavar="NAME", nargs="+", help="a product, as last committed")
-    parser.add_argument("dest", metavar="DEST", help="a file or folder, which must not exist unless --mode says more")
+    parser.add_argument(
+        "dest", metavar="DEST", help="a file or folder, which must not exist unless --mode says more, or -"
+    )
     default, *others = EXPORTS
     shown = f"{', '.join([default, *others[:-1]])} or {others[-1]} (default: as DEST is called, or {default})"
     parser.add_argument("--format", choices=tuple(EXPORTS), metavar="FORMAT", help=shown)
@@ -60,6 +65,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     by, single = bool(options.partition_by), options.single_file
     wanted = Wanted(names, options.dest, options.format or "", by, single, options.mode)
     require_sensible(wanted)
+    if wanted.dest == _STANDARD_OUTPUT:
+        return _print(wanted, root, output)
 
     def rescued(path: str) -> None:
         output.message(f"warning: what no export wrote was left in {path}")
@@ -82,20 +89,48 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _export(wanted: Wanted, options: argparse.Namespace, store: Store, root: Path, name: str) -> Export:
     """Return what is to be written of a product. Raises `UserError`."""
-    from rules.config.project import load_project
     from rules.exporting.destination import Destination
     from rules.exporting.export import Export, columns_of
-    from rules.inspect.stored_tables import committed, unknown_table
 
-    if name not in store.states:
-        raise unknown_table(load_project(root), store, name)
-    file, rows = committed(store, name)
+    file, rows = _committed(store, root, name)
     place = named(wanted, name)
     destination = Destination.outside(
         place.path, [store.objects.root, Path(own_folder(str(root)))], place.single, options.mode
     )
     columns = columns_of(options.partition_by, file)
     return Export(name, store.states[name].artifact, file, rows, destination, place.format, place.kind, columns)
+
+
+def _committed(store: Store, root: Path, name: str) -> tuple[Path, int]:
+    """Return the last committed table of a product, and its rows. Raises `UserError`."""
+    from rules.config.project import load_project
+    from rules.inspect.stored_tables import committed, unknown_table
+
+    if name not in store.states:
+        raise unknown_table(load_project(root), store, name)
+    return committed(store, name)
+
+
+def _print(wanted: Wanted, root: Path, output: Output) -> int:
+    """Write a product to the standard output. Raises `UserError`."""
+    format_ = streamed(wanted)
+    if output.as_json:
+        message = "- is the standard output, where --json prints its document"
+        raise UserError(message, code="usage", hint="leave out --json, or name a file")
+    if not format_.is_text and results().isatty():
+        message = f"{format_.name} is binary, which is not for terminals"
+        raise UserError(message, code="usage", hint="redirect the output to a file or a program")
+    (name,) = wanted.names
+    with open_store(root, output.message, building=False, asked=True) as store:
+        from cache.table_files import schema_of
+        from rules.exporting.export import require_fit, write_table
+
+        file, _ = _committed(store, root, name)
+        require_fit(name, schema_of(file), format_)
+        with output.bytes() as out:
+            write_table(name, file, format_, FileKind(f".{format_.name}"), out)
+            out.flush()
+    return 0
 
 
 def _line(done: Exported) -> str:

@@ -77,19 +77,35 @@ def require_possible(export: Export) -> None:
     if not len(rest):
         message = f"--partition-by names all columns of {export.product}, so the files would have none"
         raise UserError(message, code="usage", hint="leave at least one out")
-    for column in rest:
-        unfit = export.format.unfit(column.type)
-        if unfit is not None:
-            message = (
-                f"{export.format.name} cannot hold column '{column.name}' of {export.product}, of type {column.type}"
-            )
-            raise UserError(message, code="unfit", hint=unfit)
+    require_fit(export.product, rest, export.format)
     place = export.destination
     place.require_usable()
     if place.mode == "append" and place.path.exists():
         require_same_table(
             place, place.files(), export.format, export.kind, Added(export.product, export.partition_by, rest)
         )
+
+
+def require_fit(product: str, columns: pa.Schema, format_: ExportFormat) -> None:
+    """Refuse columns of a product that the format cannot hold. Raises `UserError`."""
+    for column in columns:
+        unfit = format_.unfit(column.type)
+        if unfit is not None:
+            message = f"{format_.name} cannot hold column '{column.name}' of {product}, of type {column.type}"
+            raise UserError(message, code="unfit", hint=unfit)
+
+
+def write_table(product: str, file: Path, format_: ExportFormat, kind: FileKind, out: BinaryIO) -> None:
+    """Write a product, whose table `file` is, to a stream. Raises `UserError` and OSError."""
+    if format_.copies and file.is_file():  # a table in parts is a folder
+        with file.open("rb") as source:
+            shutil.copyfileobj(source, out, 1 << 20)
+        return
+    writer = format_.open(schema_of(file), out, kind)
+    for batch in read_batches(file, None, BATCH_ROWS):
+        _require_told_apart(product, format_, batch)
+        writer.write(batch)
+    writer.close()
 
 
 def run(export: Export, rescued: Callable[[str], None]) -> Exported:
@@ -115,15 +131,8 @@ def run(export: Export, rescued: Callable[[str], None]) -> Exported:
 
 
 def _write_whole(export: Export, target: Path) -> None:
-    if export.format.copies and export.file.is_file():  # a table in parts is a folder
-        with export.file.open("rb") as source, target.open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
-            _synchronise(out)
-        return
-    with _opened(export, target, schema_of(export.file)) as writer:
-        for batch in read_batches(export.file, None, BATCH_ROWS):
-            _require_told_apart(export, batch)
-            writer.write(batch)
+    with _opened(target, export.kind) as out:
+        write_table(export.product, export.file, export.format, export.kind, out)
 
 
 def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
@@ -139,7 +148,7 @@ def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
 
     def rest(rows: pa.RecordBatch) -> pa.RecordBatch:
         kept = rows.drop_columns(list(keys))
-        _require_told_apart(export, kept)
+        _require_told_apart(export.product, export.format, kept)
         return kept
 
     write_folders(export.file, keys, folders, made, rest)
@@ -149,19 +158,19 @@ def _write_partitions(export: Export, fresh: Path, name: str) -> list[str]:
 @contextmanager
 def _made(export: Export, target: Path, schema: pa.Schema) -> Iterator[RowWriter]:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _opened(export, target, schema) as writer:
-        yield writer
-
-
-@contextmanager
-def _opened(export: Export, target: Path, schema: pa.Schema) -> Iterator[RowWriter]:
-    """Give a writer of a file, which is complete and on the disk when this ends well."""
-    compression = export.kind.compression
-    with target.open("wb") as file:
-        out = cast("BinaryIO", pa.CompressedOutputStream(file, compression) if compression else file)
+    with _opened(target, export.kind) as out:
         writer = export.format.open(schema, out, export.kind)
         yield writer
         writer.close()
+
+
+@contextmanager
+def _opened(target: Path, kind: FileKind) -> Iterator[BinaryIO]:
+    """Give a stream to a file, which is complete and on the disk when this ends well."""
+    compression = kind.compression
+    with target.open("wb") as file:
+        out = cast("BinaryIO", pa.CompressedOutputStream(file, compression) if compression else file)
+        yield out
         if compression:
             out.close()  # which closes the file too
     with target.open("rb+") as file:
@@ -177,9 +186,7 @@ def _rest(schema: pa.Schema, keys: tuple[str, ...]) -> pa.Schema:
     return pa.schema([field for field in schema if field.name not in keys])
 
 
-def _require_told_apart(export: Export, batch: pa.RecordBatch) -> None:
-    if export.format.skips_null_rows and batch.num_columns == 1 and batch.column(0).null_count:
-        message = (
-            f"{export.format.name} cannot hold a NULL in the only column '{batch.schema.names[0]}' of {export.product}"
-        )
+def _require_told_apart(product: str, format_: ExportFormat, batch: pa.RecordBatch) -> None:
+    if format_.skips_null_rows and batch.num_columns == 1 and batch.column(0).null_count:
+        message = f"{format_.name} cannot hold a NULL in the only column '{batch.schema.names[0]}' of {product}"
         raise UserError(message, code="unfit", hint="it would be an empty line, which readers skip; json can hold it")

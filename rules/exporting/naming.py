@@ -42,6 +42,16 @@ def require_sensible(wanted: Wanted) -> None:
         raise _usage("DEST is empty", "name a file or a folder; . is this one")
 
 
+def streamed(wanted: Wanted) -> ExportFormat:
+    """Return the format in which a product goes to the standard output, for which DEST is -. Raises `UserError`."""
+    if len(wanted.names) > 1:
+        raise _usage("- is the standard output, which holds one table", "name one product")
+    if wanted.partition_by or wanted.mode != "error":
+        option = "--partition-by" if wanted.partition_by else f"--mode {wanted.mode}"
+        raise _usage(f"- is the standard output, for which {option} means nothing", "leave it out, or name a folder")
+    return EXPORTS[wanted.format or next(iter(EXPORTS))]
+
+
 def named(wanted: Wanted, name: str) -> Named:
     """Return where a product goes. Raises `UserError`."""
     dest = wanted.dest

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import os
 import shutil
 from collections.abc import Callable
@@ -17,10 +19,12 @@ import pytest
 from pyarrow import feather
 
 from cache import removal
+from rules.cli import main
 from rules.exporting import writing_folders
 from support.forks import shared
 from support.inprocess import Ran, run
 from support.projects import SampleProject
+from support.terminal import run_on_terminal
 
 TABLE = pa.table(
     {
@@ -329,6 +333,33 @@ def test_the_permissions_of_what_is_replaced(project: SampleProject, tmp_path: P
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
 
 
+# The standard output
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "json", "arrow"])
+def test_dash_is_the_standard_output(
+    project: SampleProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = io.BytesIO()
+    with contextlib.redirect_stdout(io.TextIOWrapper(written)):
+        assert main(["-C", str(project.root), "export", "sales", "-", "--format", format_]) == 0
+        assert list(tmp_path.iterdir()) == []
+        export(project, "sales", tmp_path / f"sales.{format_}")
+        assert written.getvalue() == (tmp_path / f"sales.{format_}").read_bytes()
+
+
+def test_binary_formats_are_not_for_terminals(project: SampleProject) -> None:
+    seen = run_on_terminal(project.root, "export", "sales", "-")
+    assert (seen.code, seen.screen[0]) == (2, "error: parquet is binary, which is not for terminals")
+
+
+def test_what_a_format_cannot_hold_is_not_streamed(project: SampleProject) -> None:
+    for product in ("lists", "lone"):
+        ran = run(project, "export", product, "-", "--format", "csv", expect=2)
+        assert "csv cannot hold" in ran.stderr
+
+
 # What cannot be
 
 
@@ -354,6 +385,10 @@ def test_the_permissions_of_what_is_replaced(project: SampleProject, tmp_path: P
         (["sales", "s3://bucket/x.parquet"], "nothing is written to URLs"),
         (["sales", "OUT", "--partition-by", "id", "--single-file"], "--single-file one"),
         (["sales", ""], "DEST is empty"),
+        (["sales", "lists", "-", "--format", "json"], "which holds one table"),
+        (["sales", "-", "--format", "csv", "--partition-by", "year"], "for which --partition-by means nothing"),
+        (["sales", "-", "--format", "csv", "--mode", "overwrite"], "for which --mode overwrite means nothing"),
+        (["sales", "-", "--format", "csv"], "where --json prints its document"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )
