@@ -30,6 +30,10 @@ HINT = (
     "timestamps in nanoseconds end in the years 1677 and 2262: compute this in microseconds, with CAST(… AS "
     "TIMESTAMP(6)) instead of CAST(… AS TIMESTAMP) or to_timestamp(…), and around values in nanoseconds"
 )
+_HINT_TRUNCATING = (
+    "timestamps in nanoseconds end in the years 1677 and 2262, and {0} computes this in them whatever it is given: "
+    "CAST(… AS DATE) is the day, and make_date(extract(year FROM …), extract(month FROM …), 1) the month"
+)
 
 _KINDS = {exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ}
 _DIGITS = {"to_timestamp": 6, "to_timestamp_seconds": 0, "to_timestamp_millis": 3, "to_timestamp_micros": 6}
@@ -40,7 +44,8 @@ _TEXT = re.compile(
 _FIRST, _LAST = "1677-09-21 00:12:44", "2262-04-11 23:47:16"
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _MIXING = (exp.Binary, exp.Between, exp.In, exp.Case, exp.Func)
-_TOUCHES_NANOSECONDS = ("date_trunc", "datetrunc", "date_bin", "to_unixtime", "to_char", "date_format", *_DIGITS)
+_TRUNCATE = ("date_trunc", "datetrunc", "date_bin")
+_TOUCHES_NANOSECONDS = (*_TRUNCATE, "to_unixtime", "to_char", "date_format", *_DIGITS)
 _OVERFLOWS = (
     r"Overflow converting (?P<text>.+?) to Nanosecond",
     r"string '(?P<text>[^']+) is beyond date_bin'",
@@ -129,7 +134,10 @@ def overflow(message: str, query: exp.Query, schemas: Mapping[str, Schema], auth
     value = found.groupdict().get("text")
     subject = f"the timestamp {value}" if value else "a timestamp"
     said = f"{subject} does not fit into nanoseconds, the unit in which the engine computes here"
-    return located(_suspect(query, schemas, authored) or authored, said, hint=HINT, code="execution")
+    part = _suspect(query, schemas, authored) or authored
+    truncating = function_name(part)
+    hint = _HINT_TRUNCATING.format(truncating) if truncating in _TRUNCATE else HINT
+    return located(part, said, hint=hint, code="execution")
 
 
 def explained_overflow(message: str, meaning: str, schemas: Mapping[str, Schema], text: str | None) -> SqlError | None:

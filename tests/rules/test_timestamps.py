@@ -362,6 +362,8 @@ def test_what_does_not_fit_fails_at_its_place(tmp_path: Path) -> None:
         assert re.match(rf"rules/r{place}\.sql:5:\d+$", one["error"]["where"]), (sql, one["error"])
         assert "nanoseconds" in one["reason"] or "microseconds" in one["reason"], (sql, one["reason"])
         assert "DataFusion" not in str(one), sql
+        hint = one["error"].get("hint") or ""
+        assert ("CAST(… AS DATE) is the day" in hint) == sql.startswith(("date_trunc", "date_bin")), (sql, hint)
 
 
 def test_int96_of_ordinary_years_stays_in_nanoseconds(tmp_path: Path) -> None:
