@@ -31,7 +31,8 @@ def list_files(root: Path, path: str, declared: str | None, extensions: Mapping[
     declared: the format, by name; extensions: of the known formats, with their names.
 
     A folder means the files below it of the declared format (by name; if no name says so, for all), or of any
-    known format. Names that begin with a dot or an underscore are left out, and so is the store. Links are followed.
+    known format. Names that begin with a dot or an underscore are left out, and so is the store. Links are followed;
+    one that leads nowhere is among the files, so that who reads them fails.
     Raises OSError for a folder that cannot be read: leaving its files out would be a wrong table.
     """
     whole = os.path.join(root, path)
@@ -64,7 +65,7 @@ class _Listing:
                 # Underscores mark what writers keep for themselves (_temporary, _delta_log), but not _key=value.
                 if not entry.name.startswith("_") or "=" in entry.name:
                     yield from self.below(path, self._deeper(base, above))
-            elif entry.is_file() and not entry.name.startswith("_"):
+            elif _may_be_read(entry) and not entry.name.startswith("_"):
                 yield path
 
     def matches(self, base: str, parts: list[str], above: frozenset[str]) -> Iterator[str]:
@@ -89,7 +90,7 @@ class _Listing:
                 path = os.path.join(base, entry.name)
                 if rest and entry.is_dir():
                     yield from self.matches(path, rest, above)
-                elif not rest and entry.is_file():
+                elif not rest and _may_be_read(entry):
                     yield path
 
     def _entries(self, base: str, *, hidden: bool = False) -> list[os.DirEntry[str]]:
@@ -107,3 +108,8 @@ class _Listing:
         if real in above:
             raise OSError(0, "a symbolic link leads back to a folder above it", base)
         return above | {real}
+
+
+def _may_be_read(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link to a file that is not there, such as one of a disk that is not mounted."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))

@@ -74,11 +74,6 @@ def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
         raise source_error(project, name, problem, Where(shown), AS_READER) from error
 
 
-def hint_of(error: OSError) -> str:
-    """Return what to do about a file that cannot be read."""
-    return _RENAMED if error.errno == errno.EILSEQ else AS_READER
-
-
 def names_below(path: str, files: Iterable[str]) -> list[str]:
     """Return the names of a source's files below the folder that its path names for all of them.
 
@@ -115,6 +110,13 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     else:
         problem, hint = f"does not exist: {source.path}", _nearest(root, source.path)
     raise declared_wrongly(project, name, problem, hint)
+
+
+def unreadable(root: Path, file: str, error: OSError) -> tuple[str, str]:
+    """Return what is wrong with a file that cannot be read, and what to do about it."""
+    if isinstance(error, FileNotFoundError) and (root / file).is_symlink():
+        return "has a link that leads nowhere", "let it lead to a file, or remove it"
+    return f"cannot be read: {error.strerror or error}", _RENAMED if error.errno == errno.EILSEQ else AS_READER
 
 
 def _nearest(root: Path, path: str) -> str:

@@ -11,11 +11,11 @@ from rules.formats.source_format import Listing, ListingError
 from rules.sources.locating import (
     declared_wrongly,
     format_of,
-    hint_of,
     lists_files,
     noting,
     source_error,
     source_listing,
+    unreadable,
 )
 from rules.sources.object_stores import OutsideError
 
@@ -171,4 +171,5 @@ class SourceFiles:
         try:
             return self._digests.digest(file)
         except OSError as error:
-            raise self.error(name, f"cannot be read: {error.strerror or error}", file, hint_of(error)) from error
+            problem, hint = unreadable(self.project.root, file, error)
+            raise self.error(name, problem, file, hint) from error

@@ -256,3 +256,20 @@ def test_two_functions_of_one_name_break_what_calls_them(tmp_path: Path) -> None
     assert built.statuses == {"fine": "executed", "caller": "failed"}
     project.write("rules/b.py", "")
     assert build(project).executed == {"caller"}
+
+
+@pytest.mark.parametrize("path", ["data/*.csv", "data/**", "data"])
+def test_a_link_to_a_file_that_is_not_there_is_no_row_less(tmp_path: Path, path: str) -> None:
+    project = SampleProject(tmp_path / "mounted", toml=f'\n[sources.s]\npath = "{path}"\n')
+    project.write("data/1.csv", "k\n1\n")
+    project.write("disk/2.csv", "k\n2\n")
+    (project.root / "data" / "2.csv").symlink_to("../disk/2.csv")
+    project.sql("n", "SELECT COUNT(*) AS n FROM s")
+    build(project)
+    (project.root / "disk").rename(project.root / "away")
+    ran = build(project, expect=1)
+    (error,) = ran.document["errors"] if "errors" in ran.document else [ran.document["error"]]
+    assert (error["where"], error["message"]) == ("data/2.csv", "the source 's' has a link that leads nowhere")
+    assert project.product("n").to_pylist() == [{"n": 2}]
+    (project.root / "away").rename(project.root / "disk")
+    assert build(project).executed == set()
