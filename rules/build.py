@@ -27,7 +27,7 @@ from rules.loading.rule_folders import rule_files
 from rules.openlineage.facts import Timed, build_run
 from rules.openlineage.sending import send
 from rules.planning.broken import refuse_broken
-from rules.planning.inputs import contents_of_inputs
+from rules.planning.inputs import read_inputs
 from rules.planning.last_states import compared_with_last
 from rules.planning.narrow import reach_of_request, with_unreached_counted
 from rules.planning.parts import with_parts_counted
@@ -139,8 +139,8 @@ def _prepare(project: Project, request: Request, store: Store, reach: Reach | No
     selection = choose(session, request)
     order, contracts = selection.order, selection.contracts
     compiled = session.compile(order, contracts).to_build(project, order, contracts)  # 2 compile, 3 fingerprint
+    compiled, contents = read_inputs(session, compiled, selection, store.states)
     known = compared_with_last(session, compiled)  # 4 diff, by sqlglot.diff, once a verdict depends on it
-    contents = contents_of_inputs(session, compiled, order, store.states)
     nodes = {name: compiled.rules[name].node for name in order if name in compiled.rules}
     checks = nodes_of_checks([*(compiled.rules[name] for name in nodes), *compiled.contracts.values()])
     known = ask_shared_cache(store, compiled, nodes, checks, contents, known, selection.forced)

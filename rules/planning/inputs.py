@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from cache.keys import Content
 from cache.records import Product
@@ -10,13 +11,39 @@ from rules.compiling.compiled_rule import nodes_of_checks
 from rules.compiling.session import Compilation, Session
 from rules.errors import UserError
 
+if TYPE_CHECKING:
+    from rules.planning.prepared import Selection
+
+
+def read_inputs(
+    session: Session, compiled: Compilation, selection: Selection, products: Mapping[str, Product]
+) -> tuple[Compilation, dict[str, Content]]:
+    """Return the contents of the inputs of what is selected, and what is compiled over inputs that can be read.
+
+    A source of which only the footers could be read so far may be damaged in a column: then what reads it is left out,
+    and its error is with those of the session. products: in their last states. Raises `UserError` as below.
+    """
+    order, contracts = selection.order, selection.contracts
+    damaged: dict[str, UserError] = {}
+    contents = contents_of_inputs(session, compiled, order, products, damaged)
+    if not damaged:
+        return compiled, contents
+    session.unreadable.update(damaged)
+    sound = session.compile(order, contracts).to_build(session.project, order, contracts)
+    return sound, contents_of_inputs(session, sound, order, products)
+
 
 def contents_of_inputs(
-    session: Session, compiled: Compilation, order: Iterable[str], products: Mapping[str, Product]
+    session: Session,
+    compiled: Compilation,
+    order: Iterable[str],
+    products: Mapping[str, Product],
+    damaged: dict[str, UserError] | None = None,
 ) -> dict[str, Content]:
     """Return the contents of the inputs of `order` and of the contracts that this run does not build.
 
-    products: in their last states. Raises `UserError` for a product that was never built, and for sources.
+    products: in their last states. damaged: takes the errors of sources whose columns cannot be read, which are then
+    left out. Raises `UserError` for a product that was never built, and otherwise for sources.
     """
     selected, declared, store = set(order), session.project.sources, session.store
     rules = [compiled.rules[name] for name in order if name in compiled.rules]
@@ -35,7 +62,14 @@ def contents_of_inputs(
     known = selected | declared.keys()
     outside = {other for node in nodes for other in node.dependencies if other not in known}
     kept = store.memory.part(_Kept)
-    contents = {name: kept.same(name, session.sources.content(name, sorted(wanted[name]))) for name in sorted(wanted)}
+    contents = {}
+    for name in sorted(wanted):
+        try:
+            contents[name] = kept.same(name, session.sources.content(name, sorted(wanted[name])))
+        except UserError as error:
+            if damaged is None:
+                raise
+            damaged[name] = error
     for name in sorted(outside):
         last = products.get(name)
         if last is None or not store.present(last.artifact):

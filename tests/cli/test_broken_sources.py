@@ -273,3 +273,31 @@ def test_a_link_to_a_file_that_is_not_there_is_no_row_less(tmp_path: Path, path:
     assert project.product("n").to_pylist() == [{"n": 2}]
     (project.root / "away").rename(project.root / "disk")
     assert build(project).executed == set()
+
+
+def test_of_a_column_that_is_damaged_only_readers_are_skipped(tmp_path: Path) -> None:
+    toml = '\n[sources.s]\npath = "data/s"\n[sources.t]\npath = "data/t.csv"\n[contracts.t]\nkey = ["k"]\n'
+    project = SampleProject(tmp_path / "damaged", toml=toml)
+    target = project.root / "data" / "s" / "2.parquet"
+    for number in (1, 2):
+        project.write(f"data/s/{number}.parquet", "")
+        pq.write_table(pa.table({"k": [f"a text {number}"] * 500}), target.with_name(f"{number}.parquet"))
+    project.write("data/t.csv", "k\n1\n")
+    project.sql("reader", "SELECT s.k FROM s")
+    project.sql("further", "SELECT r.k FROM reader AS r")
+    project.sql("other", "SELECT t.k FROM t")
+    build(project)
+    whole = target.read_bytes()
+    target.write_bytes(whole[:4] + bytes(byte ^ 0xFF for byte in whole[4:60]) + whole[60:])
+    project.write("data/t.csv", "k\n2\n")
+    ran = build(project, "--keep-going", expect=1)
+    assert ran.statuses == {"reader": "skipped", "further": "skipped", "other": "executed"}
+    (source,) = (one for one in ran.document["sources"] if one["name"] == "s")
+    assert source["status"] == "failed"
+    assert "is damaged" in source["error"]["message"]
+    assert source["error"]["where"] == "data/s/2.parquet"
+    assert project.product("further").num_rows == 1000
+    told = build(project, expect=1).document["error"]
+    assert told["where"] == "data/s/2.parquet"
+    target.write_bytes(whole)
+    assert build(project).executed == set()
