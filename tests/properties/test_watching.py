@@ -49,7 +49,9 @@ def tables(project: SampleProject) -> dict[str, list[Any]]:
     One that fails keeps back a new table, but not the one that is published already.
     """
     document = run(project, "plan", "--json", "-k", expect=ANY).document
-    sound = [one for one in document.get("products", []) if not any(check.get("failing") for check in one["checks"])]
+    sound = [
+        one for one in document.get("products", []) if not any(check.get("failing") for check in one.get("checks", []))
+    ]
     names = [one["name"] for one in sound if one["verdict"] == "clean"]
     return {name: sorted(map(str, project.product(name).to_pylist())) for name in names}
 
