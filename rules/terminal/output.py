@@ -131,7 +131,11 @@ class Output:
         """Give the standard output as a stream of bytes, for what programs read: exact, but for a terminal."""
         with writing():
             results().flush()
-        yield io.BufferedWriter(_PrintableBytes() if results().isatty() else _Bytes())
+        bytes_ = _PrintableBytes() if results().isatty() else _Bytes()
+        stream = io.BufferedWriter(bytes_)
+        yield stream
+        stream.flush()
+        bytes_.flush()  # here, where what goes wrong is an error: nobody hears what fails as the stream is taken away
 
     def annotation(self, command: str, properties: dict[str, str], text: str) -> None:
         """Print a workflow command of GitHub."""

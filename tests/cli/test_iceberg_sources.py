@@ -9,6 +9,7 @@ import shutil
 import struct
 import sys
 import uuid
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,7 @@ class Lake:
         self.folder = root / "lake" / "db" / "t"
         self.folder.parent.mkdir(parents=True)
         self._catalog = SqlCatalog("c", uri=f"sqlite:///{root}/c.db", warehouse=f"file://{root}/lake")
+        weakref.finalize(self, self._catalog.close)
         self._catalog.create_namespace("db")
 
     def create(self, schema: Schema | pa.Schema, **options: Any) -> Table:

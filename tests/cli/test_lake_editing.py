@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Lake:
         if self._table is None:
             place = self.folder.parents[2]
             catalog = SqlCatalog("c", uri=f"sqlite:///{place}/catalog.db", warehouse=f"file://{place}/lake")
+            weakref.finalize(self, catalog.close)
             catalog.create_namespace("n")
             self._table = catalog.create_table("n.t", rows.schema, location=f"file://{self.folder}")
         with self._table.update_schema() as change:

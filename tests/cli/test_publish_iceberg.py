@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,10 @@ def test_what_somebody_else_did_is_noticed(project: SampleProject) -> None:
 
 def theirs(root: Path, name: str) -> None:
     """A table that another writer made."""
-    catalog = SqlCatalog("c", uri=f"sqlite:///{root}/c.db", warehouse=f"file://{root}")
-    catalog.create_namespace("db")
-    made = catalog.create_table(f"db.{name}", Schema(NestedField(1, "mine", LongType())), f"file://{root}/out/{name}")
-    made.append(pa.table({"mine": [1]}))
+    schema = Schema(NestedField(1, "mine", LongType()))
+    with closing(SqlCatalog("c", uri=f"sqlite:///{root}/c.db", warehouse=f"file://{root}")) as catalog:
+        catalog.create_namespace("db")
+        catalog.create_table(f"db.{name}", schema, f"file://{root}/out/{name}").append(pa.table({"mine": [1]}))
 
 
 def test_tables_of_others_are_left_alone(project: SampleProject) -> None:

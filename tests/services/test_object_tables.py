@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Lake:
         if self._catalogue is None:
             options = s3.iceberg_options(self._server)
             self._catalogue = SqlCatalog("c", uri=f"sqlite:///{self.root}/catalogue.db", **options)
+            weakref.finalize(self, self._catalogue.close)
             self._catalogue.create_namespace("n")
             schema = pa.schema([("id", pa.int64()), ("amount", pa.int64())])
             self._catalogue.create_table("n.t", schema, location=self.place)
