@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rules.sources.contents import Sources
     from rules.storage.store import Store
 
-_FORMAT = 10
+_FORMAT = 11
 _AT_ONCE = 16
 """Sources that are asked for side by side."""
 _FEW = 8
@@ -90,13 +90,8 @@ def rebuilt_snapshot(
     None if anything but the files of the edited rules was otherwise when it was read: it may concern other rules, too.
     reads, failing: as for a complete build, of the products that the edits can reach.
     """
-    fresh = {path: [path, *taken, digest] for path, taken, digest in files.records()}
-    known = {one[0]: one[-1] for one in before["files"]}
-    if any(known.get(path) != one[-1] for path, one in fresh.items() if path not in edited):
-        return None
-    found = [[source.path, source.format, list(listed)] for source, listed in sources.listings()]
-    outside = [[source.path, source.format, list(listed)] for source, listed in sources.outside()]
-    if any(one not in before["sources"] for one in found) or any(one not in before["outside"] for one in outside):
+    fresh = _unmoved(before, edited, files, sources)
+    if fresh is None:
         return None
     read = {name: sorted(one) for name, one in reads.items()}
     return {
@@ -166,35 +161,80 @@ def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
     return record if current else None
 
 
-def remember_checked(
+def checked_snapshot(
     project: Project,
     files: FileDigests,
     sources: Sources,
     closed: list[list[Any]],
     last_seen: Mapping[str, Any],
     found: Mapping[str, Any],
-    index: Index,
-) -> None:
-    """Record the state in which every rule file is checked, and what was found in each.
+    known: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the state in which every rule file is checked, with what was found in each.
 
     closed: path, format and files of the sources that could not be opened. last_seen: memos that columns were taken
-    from.
+    from. known: what a check of single rules needs to know of all others (see `rules.lint.check_reach`), None if none
+    can be checked alone.
     """
     state = _looked_at(project, files, sources)
     state |= {"sources": [*state["sources"], *closed], "found": dict(found), "last_seen": dict(last_seen)}
     state["products"] = [path for path in found if path != FILE]
-    index.set_snapshot("checked", state)
+    state["known"] = known
+    return state
 
 
-def as_checked(root: str, index: Index) -> dict[str, Any] | None:
-    """Return what was last found when nothing has changed since, else None."""
+def rechecked_snapshot(
+    before: Mapping[str, Any],
+    edited: Collection[str],
+    files: FileDigests,
+    sources: Sources,
+    found: Mapping[str, Any],
+    known: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """Return the state that a check of what edits can reach leaves, if a complete one has left `before`.
+
+    None if anything but the edited files was otherwise when it was read. found, known: of the whole project.
+    """
+    fresh = _unmoved(before, edited, files, sources)
+    if fresh is None:
+        return None
+    return {
+        **before,
+        "files": [fresh.get(one[0], one) for one in before["files"]],
+        "found": dict(found),
+        "known": known,
+    }
+
+
+def _unmoved(
+    before: Mapping[str, Any], edited: Collection[str], files: FileDigests, sources: Sources
+) -> dict[str, Any] | None:
+    """Return the records of the files that were read, by path; None if any but the edited ones is not as `before`."""
+    fresh = {path: [path, *taken, digest] for path, taken, digest in files.records()}
+    known = {one[0]: one[-1] for one in before["files"]}
+    if any(known.get(path) != one[-1] for path, one in fresh.items() if path not in edited):
+        return None
+    found = [[source.path, source.format, list(listed)] for source, listed in sources.listings()]
+    outside = [[source.path, source.format, list(listed)] for source, listed in sources.outside()]
+    if any(one not in before["sources"] for one in found) or any(one not in before["outside"] for one in outside):
+        return None
+    return fresh
+
+
+def last_check(root: str, index: Index) -> tuple[dict[str, Any], list[str]] | None:
+    """Return the state that the last check left, and the paths of the few rules in SQL that were edited since.
+
+    None if anything else has changed.
+    """
     record = index.snapshot("checked")
-    if record is None or record["format"] != _FORMAT or not _holds(root, record, index):
+    if record is None or record["format"] != _FORMAT:
+        return None
+    edited = _edited(root, record, index, most=_FEW)
+    if edited is None:
         return None
     if record["last_seen"] and index.memo("schemas", record["last_seen"]) != record["last_seen"]:
         return None
-    found: dict[str, Any] = record["found"]
-    return found
+    return record, edited
 
 
 def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[str, Any]:

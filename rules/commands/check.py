@@ -126,20 +126,20 @@ def _looker(options: argparse.Namespace, output: Output) -> Callable[[bool], _Lo
     wanted = _wanted(root, options.paths)
 
     def look_at_project(worlds: bool) -> _Looked:  # noqa: FBT001
-        from rules.snapshots import as_checked
+        from rules.snapshots import last_check
         from rules.storage.store import open_store
 
         project = load_project(root)
         reporting = Reporting(project.policy, options.select, options.ignore)
         with open_store(root, output.message, building=False) as store:
-            records = None if worlds else as_checked(str(root), store.index)
-            looked = _Looked(root, records or {}, reporting, wanted)
-            if records is None:
+            last = None if worlds else last_check(str(root), store.index)
+            looked = _Looked(root, last[0]["found"] if last is not None else {}, reporting, wanted)
+            if last is None or last[1]:
                 from rules.lint.project import check_project
                 from rules.storage.git_tracking import warn_of_tracked
 
                 warn_of_tracked(store.objects.root, output.message)
-                work = check_project(project, store, output.message)
+                work = check_project(project, store, output.message, last=last)
                 looked.records = work.records
                 looked.worlds = {path: world for path, (_, world) in work.worlds.items()}
         _require_known(options.paths, looked)

@@ -78,10 +78,10 @@ def reach_of_edits(project: Project, profile: str, store: Store) -> Reach | None
     if found is None:
         return None
     built, edited = found
-    if len(built["products"]) < SMALL or built["failing"] or None in built["products"].values():
+    if built["failing"] or None in built["products"].values():
         return None
-    reached = _readers({name_of(path) for path in edited}, built["reads"])
-    if len(reached) > max(_FEW, _MOST * len(built["products"])):
+    reached = few_readers({name_of(path) for path in edited}, built["reads"], len(built["products"]))
+    if reached is None:
         return None
     folders = tuple(f"{folder.rstrip('/')}/" for folder in built["folders"])
     files = (one[0] for one in built["files"])
@@ -93,6 +93,17 @@ def reach_of_edits(project: Project, profile: str, store: Store) -> Reach | None
 
 def _is_query(path: str, folders: tuple[str, ...]) -> bool:
     return path.endswith(".sql") and path.startswith(folders)
+
+
+def few_readers(names: set[str], reads: Mapping[str, Sequence[str]], total: int) -> set[str] | None:
+    """Return these with all that read them; None if to look at these alone spares little.
+
+    reads: what each reads. total: the number of all products.
+    """
+    if total < SMALL:
+        return None
+    found = _readers(names, reads)
+    return found if len(found) <= max(_FEW, _MOST * total) else None
 
 
 def _readers(names: set[str], reads: Mapping[str, Sequence[str]]) -> set[str]:

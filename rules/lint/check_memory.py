@@ -47,6 +47,8 @@ class Settled(NamedTuple):
     """Its columns, as others read them."""
     table: Table | None
     """The same with the engine's types, if these are known."""
+    memo: str
+    """The key under which the index has the record."""
 
 
 class Before(NamedTuple):
@@ -92,7 +94,7 @@ class Kept:
         self._before: Before | None = None
         self._last: Same | None = None
         self._shared: object = None
-        self._found: dict[str, tuple[Seen, Record]] = {}
+        self._found: dict[str, tuple[Seen, Record, str]] = {}
         self._schemas: dict[str, tuple[Table, Schema]] = {}
 
     def begin(self, shared: object, names: Collection[str]) -> None:
@@ -129,17 +131,17 @@ class Kept:
         """Keep what a check has found in rules for the next one."""
         self._before, self._last = before, same
 
-    def record(self, name: str, seen: Seen) -> Record | None:
-        """Return what was found in a rule, if it was looked at with the very same."""
+    def record(self, name: str, seen: Seen) -> tuple[Record, str] | None:
+        """Return what was found in a rule, and its key in the index, if it was looked at with the very same."""
         known = self._found.get(name)
         if known is None or known[0].rule is not seen.rule or known[0] != seen:
             return None
-        return known[1]
+        return known[1:]
 
-    def keep(self, name: str, seen: Seen, record: Record) -> None:
+    def keep(self, name: str, seen: Seen, record: Record, memo: str) -> None:
         """Keep what is found in a rule; where it reads what does not exist, that also follows from other names."""
         if all(one is not None for _, one, _ in seen.inputs):
-            self._found[name] = seen, record
+            self._found[name] = seen, record, memo
 
     def schema(self, name: str, table: Table) -> Schema:
         """Return a table as a schema: the same object for the same table."""

@@ -10,13 +10,16 @@ from compiler.lint.check import of_error
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Lines
 from compiler.schema import Column, Schema
+from rules.compiling.reach import BeyondReach
 from rules.errors import UserError
+from rules.files.project_paths import FILE
 from rules.lint.check_memory import Kept, Same
 
 if TYPE_CHECKING:
     from cache.index import Index
     from rules.config.project import Project
     from rules.files.file_digests import FileDigests
+    from rules.lint.check_reach import CheckReach
     from rules.lint.planned_rules import Foresight, Table
     from rules.lint.rule_records import Record
     from rules.lint.worlds import Worlds
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Checking:
-    """A project while it is checked. records: by path; worlds: what each parsed rule was checked against."""
+    """A project while it is checked. records: by path; worlds: what each parsed rule was checked against.
+
+    reach: what edits can reach, if nothing else is looked at.
+    """
 
     project: Project
     index: Index
@@ -38,18 +44,27 @@ class Checking:
     foresight: Foresight
     memory: Memory
     tolerant: bool = False
+    reach: CheckReach | None = None
     records: dict[str, Record] = field(default_factory=dict)
     worlds: Worlds = field(init=False)
     same: Same = field(init=False)
     """The rules that need not be looked at again."""
     fresh: dict[str, Any] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
+    memos: dict[str, str] = field(default_factory=dict)
+    """The keys under which the index has what is found in rules in SQL, by name."""
     looked: dict[str, Record] = field(default_factory=dict)
     """What was found in the rules in SQL that were looked at and call no function of the project."""
     understood: set[str] = field(default_factory=set)
     """The rules and checks of data that the compiler did cope with."""
     missed: int = 0
     """How many rules and checks were looked at here, because nothing was remembered of them."""
+
+    def record_of(self, path: str) -> Record:
+        """Return what is found in a file, to add to it. Raises `BeyondReach` for one that is not looked at alone."""
+        if self.reach is not None and (path == FILE or path not in self.records):
+            raise BeyondReach(path)
+        return self.records[path]
 
     def add(self, path: str, record: Record) -> None:
         """Add what is found in a file to what is known of it already."""
@@ -70,18 +85,23 @@ class Checking:
         record = lines.finding(path, of_error(said, lines)).to_record()
         if not text:
             record["place"] = [line, column, line, column + 1]
-        self.records[path]["found"].append(record)
-        self.records[path]["marks"] = [mark.to_record() for mark in suppressions(text, toml=not path.endswith(".sql"))]
+        kept = self.record_of(path)
+        kept["found"].append(record)
+        kept["marks"] = [mark.to_record() for mark in suppressions(text, toml=not path.endswith(".sql"))]
 
-    def know(self, rule: Rule, table: Table) -> None:
+    def know(self, name: str, table: Table) -> None:
         """Let others read a rule whose columns the engine has determined."""
-        self.foresight.tables[rule.name] = table
-        self.known.schemas.add(rule.name, self.memory.part(Kept).schema(rule.name, table))
+        self.foresight.tables[name] = table
+        self.known.schemas.add(name, self.memory.part(Kept).schema(name, table))
 
     def know_found(self, rule: Rule, record: Record) -> None:
         """Let others read a rule in SQL, with as much as was found of its columns."""
+        self.know_columns(rule.name, record)
+
+    def know_columns(self, name: str, record: Record) -> None:
+        """Let others read a rule in SQL, of which this was found, now or earlier."""
         if record["table"] is not None:
-            self.know(rule, record["table"])
+            self.know(name, record["table"])
         elif record["columns"] is not None:
             columns = tuple(Column(*column) for column in record["columns"])
-            self.known.schemas.add(rule.name, Schema(columns, b""))
+            self.known.schemas.add(name, Schema(columns, b""))

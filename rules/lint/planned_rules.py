@@ -33,13 +33,17 @@ Table = Mapping[str, Any]
 
 @dataclass
 class Foresight:
-    """The planner of one check. tables: those whose columns are known with their types, by name; it grows."""
+    """The planner of one check. tables: those whose columns are known with their types, by name; it grows.
+
+    functions: the digests of the project's functions, by name.
+    """
 
     project: Project
     store: Store
     loaded: RuleSet
     names: Iterable[str]
     resolve: Callable[[str], str | None]
+    functions: Mapping[str, str]
     tables: dict[str, Table] = field(default_factory=dict)
     engine: Engine = LOCAL
 
@@ -56,8 +60,8 @@ class Foresight:
     def context(self) -> str:
         """What an outcome depends on besides the rule and what it reads."""
         engine = self.engine.identity(self.project.profile(DEFAULT_PROFILE))
-        own = {name: one.digest for name, one in self.loaded.functions.items()}
-        return fingerprint({"engine": [engine.version, engine.settings, engine.float_settings], "functions": own})
+        parts = [engine.version, engine.settings, engine.float_settings]
+        return fingerprint({"engine": parts, "functions": dict(self.functions)})
 
     def plan(self, rule: Rule, ready: exp.Query | None = None) -> tuple[Table | None, SqlError | None]:
         """Return the columns of a rule in SQL, or why it cannot be planned; neither where it is too large to be.

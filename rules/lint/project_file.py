@@ -9,26 +9,26 @@ from compiler.lint.findings import Found, Lines
 from rules.config.project import Project, read_text
 from rules.config.toml_positions import closest, key_places
 from rules.files.project_paths import FILE
-from rules.loading.input_binding import make_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graph.dag import Dag
+    from rules.lint.check_reach import Known
     from rules.lint.rule_records import Record
-    from rules.loading.rule import Rule
 
 
-def project_file(project: Project, rules: Iterable[Rule], dag: Dag, *, complete: bool) -> Record:
-    """Check rules.toml: variables that no rule uses, sources that none reads. A rule that is unreadable may do both."""
+def project_file(project: Project, rules: Iterable[Known], *, complete: bool) -> Record:
+    """Check rules.toml: variables that no rule uses, sources that none reads. A rule that is unreadable may do both.
+
+    rules: all rules and contracts of sources. complete: whether all of them are readable.
+    """
     text = read_text(project.root / FILE, FILE)
     lines = Lines(text)
     places = key_places(text)
-    used = {name for rule in rules for one in rule.all for name in one.parsed.variables} if project.variables else set()
-    read = {name for inputs in dag.inputs.values() for name in inputs}
-    resolve = make_resolver(project.sources)
-    for_checks = (check.rule for rule in rules for check in rule.checks)
-    read |= {resolve(table) or "" for check in for_checks for table in check.parsed.tables}
+    used, read = set[str](), set[str]()
+    for rule in rules:
+        used.update(rule.variables)
+        read.update(rule.reads)
     found: list[Found] = []
     empty = {one.key: one.path for one in project.patterns if not one.files}
     idle = [one.key for one in project.patterns if read.isdisjoint(one.sources)]

@@ -53,6 +53,7 @@ def _know_same(work: Checking, rule: Rule, same: Settled) -> None:
     """Take what the last check found in a rule."""
     work.worlds.checked[rule.path] = rule
     work.add(rule.path, same.record)
+    work.memos[rule.name] = same.memo
     if same.table is not None:
         work.foresight.tables[rule.name] = same.table
     if same.schema is not None:
@@ -68,7 +69,7 @@ def _compile(work: Checking, rule: Rule) -> None:
     except UserError as error:
         work.record_error(error)
     else:
-        work.know(rule, table)
+        work.know(rule.name, table)
 
 
 def check_query(work: Checking, rule: Rule, check: DataCheck, resolve: Callable[[str], str | None]) -> None:
@@ -78,10 +79,11 @@ def check_query(work: Checking, rule: Rule, check: DataCheck, resolve: Callable[
         return
     path, text, places = query_places(work.project, rule, check.draft)
     lines = Lines(text)
+    kept = work.record_of(path)
     for found in (Finding.from_record(path, one).found for one in record["found"]):
         start, end = places[found.start], places[max(found.start, found.end - 1)] + 1
         moved = replace(found, start=start, end=end, fix=None)
-        work.records[path]["found"].append(lines.finding(path, moved).to_record())
+        kept["found"].append(lines.finding(path, moved).to_record())
 
 
 class Asked(NamedTuple):
@@ -121,16 +123,17 @@ def _looked_at(work: Checking, rule: Rule, resolve: Callable[[str], str | None])
                 raise
             return _crash(work.project, rule, error), asked.world
         work.fresh[memo] = record
-    work.memory.part(Kept).keep(rule.name, asked.seen, record)
+    work.memory.part(Kept).keep(rule.name, asked.seen, record, memo)
+    work.memos[rule.name] = memo
     work.understood.add(rule.name)
     return record, asked.world
 
 
 def remembered(work: Checking, rule: Rule, asked: Asked) -> tuple[Record | None, str]:
     """Return what is known to be found in a rule, and under which key it is, or would be, remembered."""
-    record = work.memory.part(Kept).record(rule.name, asked.seen)
-    if record is not None:
-        return record, ""
+    kept = work.memory.part(Kept).record(rule.name, asked.seen)
+    if kept is not None:
+        return kept
     memo = _memo(work, rule, asked.inputs, asked.seen.keys, asked.world.names, plannable=asked.plannable)
     return work.fresh.get(memo) or work.index.memo("parsed", [memo]).get(memo), memo
 

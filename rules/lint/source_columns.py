@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
 def open_sources(
     work: Checking, dag: Dag, rules: Mapping[str, Rule], contracts: Mapping[str, Rule], say: Callable[[str], None]
-) -> None:
-    """Make the columns of sources known. Files that cannot be used are a finding; there need not be any yet."""
+) -> bool:
+    """Make the columns of sources known. Files that cannot be used are a finding; there need not be any yet.
+
+    Returns whether all of them could be opened. Raises `BeyondReach` where one cannot be that could when it was last
+    looked at.
+    """
+    sound = True
     promising = (*rules.values(), *contracts.values())
     read = {table for inputs in dag.inputs.values() for table in inputs} | contracts.keys()
     read |= {table for rule in promising for table in referred(rule).values()}
@@ -28,12 +33,16 @@ def open_sources(
     for name in sorted(read & work.project.sources.keys()):
         error, has_files = work.known.add_source(name)
         known = work.known.schemas.known.get(name)
+        if error is not None:
+            sound = False
+            work.record_of(FILE)
         if error is not None and has_files:
             work.record_error(_at_declaration(work.project, name, error))
         elif error is not None and known is None:
             say(f"warning: what reads {name} is checked without its columns: {error.message}")
         if known is not None:
             work.foresight.know(name, known)
+    return sound
 
 
 def _at_declaration(project: Project, name: str, error: UserError) -> UserError:

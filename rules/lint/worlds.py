@@ -23,7 +23,7 @@ class Worlds(Mapping[str, "tuple[Rule, World]"]):
     """The rules in SQL that were checked, and what each was checked against, by path.
 
     names: of all tables that there are. resolve: from a table's name as written to the project's. functions: of the
-    project. rules: those that could be loaded, by name.
+    project. keys_of: the keys of the rules that could be loaded, by name.
     """
 
     project: Project
@@ -31,14 +31,14 @@ class Worlds(Mapping[str, "tuple[Rule, World]"]):
     resolve: Callable[[str], str | None]
     names: tuple[str, ...]
     functions: frozenset[str]
-    rules: Mapping[str, Rule]
+    keys_of: Mapping[str, tuple[str, ...]]
     checked: dict[str, Rule] = field(default_factory=dict)
     _made: dict[str, World] = field(default_factory=dict)
 
     def of(self, rule: Rule) -> World:
         """Return what a rule, or a check of data, is checked against."""
         inputs = map(self.resolve, rule.parsed.tables)
-        keys = {name: self.rules[name].options.key for name in inputs if name is not None and name in self.rules}
+        keys = {name: self.keys_of[name] for name in inputs if name is not None and name in self.keys_of}
         variables, dialect = self.project.variables, habits_of(self.project, rule)
         return World(self.schemas, self.resolve, self.names, variables, keys, self.functions, dialect)
 
