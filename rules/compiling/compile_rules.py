@@ -36,7 +36,7 @@ from rules.loading.contracts import check_error, contract_where
 from rules.loading.input_binding import make_resolver
 from rules.loading.rule import Check, Rule, options_record
 from rules.loading.rule_texts import require_parsed, user_error
-from rules.loading.tiers import tier_where
+from rules.loading.tiers import missing_key
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
@@ -374,7 +374,7 @@ class Work:
         elif error.code == "unknown-order_by":
             located.where = option_where(rule.text(self.project), rule.path, "order_by")
         elif error.code == "missing-key":
-            located.where = tier_where(self.project, self.profile, rule)
+            return missing_key(self.project, self.profile, rule)
         return located
 
     def _compile_check(self, rule: Rule, check: Check) -> CompiledCheck:

@@ -14,7 +14,7 @@ from rules.config.project import Project
 from rules.errors import UserError
 from rules.loading.contracts import contract_where
 from rules.loading.rule import Rule
-from rules.loading.tiers import tier_where
+from rules.loading.tiers import missing_key
 
 _CERTAIN = frozenset((*INTEGERS, "float64", "bool", "string", "date32"))
 """Types that a product has just as its rule's columns have them, however they came to be known."""
@@ -41,9 +41,7 @@ def foretold(
         yield from broken_promises(project, rule, types, shown)
     ordered = rule.options.key or rule.options.order_by
     if rule.tier is Tier.CANONICAL and not ordered and not rule.in_python:
-        message = "tier 2 orders the product by its key, and no key is declared"
-        where = tier_where(project, None, rule)
-        yield UserError(message, code="missing-key", where=where, hint='add key = ["…"] or order_by = ["…"]')
+        yield missing_key(project, None, rule)
     for column, table in tables.items():
         if resolve(table) is None:
             where = contract_where(project, rule, "columns", column, "references")

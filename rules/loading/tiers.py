@@ -29,16 +29,36 @@ def with_tier(project: Project, profile: RuntimeProfile | None, path: str, optio
     return msgspec.structs.replace(options, tier=declared[0] if declared else 0)
 
 
+def missing_key(project: Project, profile: RuntimeProfile | None, rule: Rule) -> UserError:
+    """Return the error of a rule of tier 2 that has no key, where one has to be added."""
+    message, facts = "tier 2 orders the product by its key, and no key is declared", {}
+    where, option = tier_where(project, profile, rule), _option(project)
+    if where.path != rule.path or (option and read_options(rule.text(project), rule.path).tier is None):
+        message = f"{rule.name} has tier 2, which orders it by its key, and no key is declared"
+        facts = {"declared": str(where) if where.path != rule.path else option}
+        where = Where(rule.path, 1, 1)
+    hint = 'add key = ["…"] or order_by = ["…"]'
+    return UserError(message, code="missing-key", where=where, facts=facts, hint=hint, exit_code=FAILED)
+
+
 def tier_where(project: Project, profile: RuntimeProfile | None, rule: Rule) -> Where:
-    """Return where the tier of a rule is declared."""
+    """Return where the tier of a rule is declared; the rule itself, if that is on the command line."""
     if rule.in_python:
         return Where(rule.path, rule.line)
     text = rule.text(project)
     if read_options(text, rule.path).tier is None:
         for keys, tier in _around(project, profile, rule.path):
+            if tier is not None and keys[0] == "profiles" and _option(project):
+                return Where(rule.path, 1, 1)
             if tier is not None:
                 return config_where(project.root, *keys)
     return option_where(text, rule.path, "tier")
+
+
+def _option(project: Project) -> str:
+    """Return the --set that gives the profile its tier, as it was written; "" for none."""
+    given = [one for one in project.settings if one.partition("=")[0].strip() == "tier"]
+    return f"--set {given[-1]}" if given else ""
 
 
 def broken_tier(project: Project, profile: RuntimeProfile, rule: Rule) -> UserError | None:

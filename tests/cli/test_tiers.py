@@ -241,3 +241,26 @@ def test_a_rule_in_python_declares_its_order(tmp_path: Path) -> None:
     product = project.product("rows")
     pairs = list(zip(product.column("k").to_pylist(), product.column("i").to_pylist(), strict=True))
     assert pairs == sorted(pairs)
+
+
+@pytest.mark.parametrize(
+    ("toml", "words", "declared"),
+    [
+        ("[folders.rules]\ntier = 2\n", [], "rules.toml:10:1"),
+        ("[profiles.prod_fast]\ntier = 2\n", [], "rules.toml:10:1"),
+        ("", ["--set", "tier=2"], "--set tier=2"),
+    ],
+)
+def test_a_tier_for_many_names_the_rules_without_a_key(
+    tmp_path: Path, toml: str, words: list[str], declared: str
+) -> None:
+    project = project_of(tmp_path, toml)
+    rule(project, "keyed", "SELECT t.i FROM t", 'key = ["i"]')
+    rule(project, "one", "SELECT t.k FROM t")
+    rule(project, "two", "SELECT t.i FROM t")
+    errors = inprocess.build(project, *words, expect=1).document["errors"]
+    assert [(error["where"], error["facts"]["declared"]) for error in errors] == [
+        ("rules/one.sql:1:1", declared),
+        ("rules/two.sql:1:1", declared),
+    ]
+    assert errors[0]["message"] == "one has tier 2, which orders it by its key, and no key is declared"
