@@ -57,6 +57,17 @@ def aggregate(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     raise RefusedError(f"FILTER of {type(node).__name__.upper()} is not known to mean the same there")
 
 
+def is_wider_sum(item: exp.Expr, kind: str, types: SparkTypes) -> bool:
+    """Whether an output is a SUM of decimals which DataFusion gives more digits.
+
+    It does beside a COUNT(DISTINCT …), where it adds up sums: the type, and not the value, is then another.
+    """
+    own, other = decimal_of(types.of(item)), decimal_of(kind)
+    if own is None or other is None or not isinstance(item.unalias(), exp.Sum):
+        return False
+    return own[1] == other[1] and own[0] < other[0]
+
+
 def _average(node: exp.Expr, types: SparkTypes, argument: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
     """AVG of decimals, cut off, or of integers."""
     kind, own = types.of(node.this) or "", types.of(node)

@@ -1,8 +1,8 @@
-"""`ORDER BY … LIMIT n` for Spark, which finds out whether the rows that it keeps are the only ones that there can be.
+"""`LIMIT n` for Spark, which finds out whether the rows that it keeps are the only ones that there can be.
 
-Of rows that tie with the last one which is kept, DataFusion keeps those that it happens to read first. Spark takes one
-row more, and fails with `TIED` if that row could be in the place of the last one and is another. The rule is then run
-locally.
+Of rows that tie with the last one which is kept, DataFusion keeps those that it happens to read first, and without an
+ORDER BY any. Spark takes one row more, and fails with `TIED` if that row ties with the last one: rows that are not even
+looked at may tie, too, so that it says nothing if that row is the same. The rule is then run locally.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from compiler.spark.numbers import call
 
 TIED = "rules: of several rows that tie, some are left out"
 """What such a query of Spark's fails with."""
-_ROWS, _PLACED, _PLACE, _NEXT, _KEY, _NEXT_KEY = "top", "placed", "_place", "_next", "_key", "_next_key"
+_ROWS, _PLACED = "top", "placed"
+_PLACE, _TIES, _KEY = "rules: place", "rules: ties", "rules: key"
+"""Columns of its own have names that no column of a rule has."""
+
+
+def key_name(place: int) -> str:
+    """Return the name of an output that is a key and no column of the result. place: of it among the keys."""
+    return f"{_KEY} {place}"
 
 
 def top_rows(query: exp.Query, keys: Sequence[exp.Ordered], count: int, product: Schema) -> exp.Select:
@@ -24,35 +31,22 @@ def top_rows(query: exp.Query, keys: Sequence[exp.Ordered], count: int, product:
     columns = [exp.column(name, quoted=True) for name in product.names]
     rest = [exp.Ordered(this=one, desc=False, nulls_first=False) for one in columns]
     order = exp.Order(expressions=[key.copy() for key in (*keys, *rest)])
-    top = exp.select(*columns).from_(query.subquery("product")).order_by(*order.expressions).limit(count + 1)
-    # As text, so that neither the zeros of floats nor NaN are taken for one another.
-    exact = [
-        exp.cast(one, "string", dialect="spark") if kind.type == "float64" else one
-        for one, kind in zip(columns, product.columns, strict=True)
+    outputs = [*columns, *(key.this for key in keys if key.this not in columns)]
+    top = exp.select(*outputs).from_(query.subquery("product")).order_by(*order.expressions).limit(count + 1)
+    values = call("struct", *(key.this.copy() for key in keys), exp.Boolean(this=True))  # never without a field
+    shown = [
+        exp.alias_(_over(call("row_number"), order), _PLACE, quoted=True),
+        exp.alias_(
+            exp.NullSafeEQ(this=values, expression=_over(call("lead", values.copy()), order)), _TIES, quoted=True
+        ),
     ]
-    places = {
-        _PLACE: _over(call("row_number"), order),
-        _KEY: call("struct", *(key.this.copy() for key in keys)),
-        _NEXT_KEY: _over(call("lead", call("struct", *(key.this.copy() for key in keys))), order),
-        "_row": call("struct", *(one.copy() for one in exact)),
-        _NEXT: _over(call("lead", call("struct", *(one.copy() for one in exact))), order),
-    }
-    shown = [exp.alias_(value, name, quoted=True) for name, value in places.items()]
     placed = exp.select(*(one.copy() for one in columns), *shown).from_(top.subquery(_ROWS))
     place, last = exp.column(_PLACE, quoted=True), exp.Literal.number(count)
-    is_tied = exp.and_(
-        exp.EQ(this=place, expression=last),
-        exp.NullSafeEQ(this=exp.column(_KEY, quoted=True), expression=exp.column(_NEXT_KEY, quoted=True)),
-        exp.Not(
-            this=exp.Paren(
-                this=exp.NullSafeEQ(this=exp.column("_row", quoted=True), expression=exp.column(_NEXT, quoted=True))
-            )
-        ),
-    )
-    error = call("raise_error", exp.Literal.string(TIED))
-    is_kept = exp.Case(
-        ifs=[exp.If(this=is_tied, true=error)], default=exp.LTE(this=place.copy(), expression=last.copy())
-    )
+    is_kept: exp.Expr = exp.LTE(this=place.copy(), expression=last.copy())
+    if {one.name for one in columns} - {key.this.name for key in keys}:  # else rows that tie are the same
+        is_tied = exp.and_(exp.EQ(this=place, expression=last), exp.column(_TIES, quoted=True))
+        error = call("raise_error", exp.Literal.string(TIED))
+        is_kept = exp.Case(ifs=[exp.If(this=is_tied, true=error)], default=is_kept)
     kept = exp.select(*(one.copy() for one in columns)).from_(placed.subquery(_PLACED)).where(is_kept)
     return kept.order_by(exp.Ordered(this=place.copy(), desc=False, nulls_first=False))
 

@@ -14,20 +14,23 @@ from sqlglot import exp
 from compiler.names.lexical import resolve_names
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
+from compiler.spark.aggregates import is_wider_sum
 from compiler.spark.expressions import written
-from compiler.spark.numbers import is_certain, sql_type
+from compiler.spark.numbers import cast_to, is_certain, sql_type
 from compiler.spark.refusal import LOCALLY, RefusedError
-from compiler.spark.top_rows import TIED, top_rows
+from compiler.spark.top_rows import TIED, key_name, top_rows
 from compiler.spark.types import SparkTypes, is_known
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 
-TRANSLATION = 3
+TRANSLATION = 4
 """Raised when a query of the list is written otherwise, and its table may be another."""
 _JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
           ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
 _SELECT = {"expressions", "from_", "joins", "where", "group", "having", "order", "distinct", "with_"}
 _NAME = "product"
+_MOST_ROWS = (1 << 31) - 1
+"""Spark counts the rows of a LIMIT in 32 bits."""
 
 
 def view_name(position: int) -> str:
@@ -72,12 +75,7 @@ class _Query:
         if limit is not None:
             self._tree.set("limit", None)
         found = self._query(self._tree)
-        for select in self._outermost(self._tree):
-            for item, column in zip(select.selects, self._product.columns, strict=True):
-                if not is_known(column.type) or self._types.of(item) != column.type:
-                    raise RefusedError(
-                        f"the type of its column {column.name}, {column.type}, is not known to be that there"
-                    )
+        self._require_types(found)
         if limit is not None:
             found = self._top(found, limit)
         columns = [exp.column(name, quoted=True) for name in self._product.names]
@@ -92,27 +90,46 @@ class _Query:
             wrapped = exp.select(*columns).from_(found.subquery(_NAME)).order_by(*_once(keys))
         return wrapped.sql(dialect="spark", identify=True)
 
+    def _require_types(self, found: exp.Query) -> None:
+        """Let the columns of a written query have the types of the product. Raises `RefusedError`."""
+        for select in self._outermost(self._tree):
+            for place, (item, column) in enumerate(zip(select.selects, self._product.columns, strict=True)):
+                if is_known(column.type) and self._types.of(item) == column.type:
+                    continue
+                if not (isinstance(found, exp.Select) and is_wider_sum(item, column.type, self._types)):
+                    raise RefusedError(
+                        f"the type of its column {column.name}, {column.type}, is not known to be that there"
+                    )
+                total = found.selects[place]
+                wide = cast_to(total.unalias().copy(), column.type)
+                total.replace(exp.alias_(wide, total.alias_or_name, quoted=True))
+
     def _top(self, found: exp.Query, limit: exp.Expr) -> exp.Query:
-        """Return the first rows of a query whose ORDER BY is by outputs."""
+        """Return the first rows of a query, in its ORDER BY if it has one."""
         count, order = limit.expression, found.args.get("order")
-        if not (isinstance(count, exp.Literal) and count.is_int and int(count.name) > 0) or order is None:
-            raise RefusedError(
-                "of LIMIT only ORDER BY … LIMIT with a number that is written out is known to mean the same"
-            )
-        outputs: dict[str, str] = {}
-        if isinstance(found, exp.Select):
-            outputs = {item.unalias().sql(): item.alias_or_name for item in found.selects}
-        keys = []
-        for key in order.expressions:
-            column = key.this
-            is_output = isinstance(column, exp.Column) and not column.table and column.name in self._product.names
-            name = column.name if is_output else outputs.get(column.sql())
-            if name is None:
-                raise RefusedError("LIMIT after ORDER BY what is no column of the result is not known to mean the same")
-            this = exp.column(name, quoted=True)
-            keys.append(exp.Ordered(this=this, desc=key.args.get("desc"), nulls_first=key.args.get("nulls_first")))
+        if not (isinstance(count, exp.Literal) and count.is_int and 0 < int(count.name) < _MOST_ROWS):
+            raise RefusedError("of LIMIT only one with a number that is written out is known to mean the same")
         found.set("order", None)
+        keys = []
+        for place, key in enumerate(order.expressions if order is not None else ()):
+            this = exp.column(self._key(found, key.this, place), quoted=True)
+            keys.append(exp.Ordered(this=this, desc=key.args.get("desc"), nulls_first=key.args.get("nulls_first")))
         return top_rows(found, keys, int(count.name), self._product)
+
+    def _key(self, found: exp.Query, key: exp.Expr, place: int) -> str:
+        """Return the output that a key of ORDER BY is; one that the query has not yet is added to it."""
+        if isinstance(key, exp.Column) and not key.table and key.name in self._product.names:
+            return key.name
+        outputs = found.selects if isinstance(found, exp.Select) else []
+        for item in outputs:
+            if item.unalias().sql(dialect="spark") == key.sql(dialect="spark"):
+                return item.alias_or_name
+        is_of_outputs = any(not one.table for one in key.find_all(exp.Column))
+        if not isinstance(found, exp.Select) or found.args.get("distinct") is not None or is_of_outputs:
+            raise RefusedError("LIMIT after ORDER BY what is no column of the result is not known to mean the same")
+        name = key_name(place)
+        found.select(exp.alias_(key.copy(), name, quoted=True), copy=False)
+        return name
 
     def _outermost(self, query: exp.Expr) -> list[exp.Select]:
         if isinstance(query, exp.SetOperation):

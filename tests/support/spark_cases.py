@@ -209,6 +209,16 @@ QUERIES: dict[str, str] = {
     "first_rows": "SELECT id, n, x FROM t ORDER BY n DESC, id LIMIT 3",
     "first_rows_of_groups": "SELECT b, SUM(p) AS total, COUNT(*) AS c FROM t GROUP BY b ORDER BY total DESC LIMIT 2",
     "first_rows_that_tie": "SELECT id, b, x FROM t WHERE id < 12 ORDER BY b LIMIT 5",
+    "first_rows_though_another_ties": "SELECT id < 0 AS k, id <> 5 AS usual FROM t ORDER BY k LIMIT 2",
+    "first_rows_though_others_follow": "SELECT id < 0 AS k, id = 0 AS first FROM t ORDER BY k LIMIT 2",
+    "first_rows_by_expressions": "SELECT id AS k, n AS value FROM t ORDER BY n % 3 DESC, -id LIMIT 4",
+    "first_rows_by_one_that_ties": "SELECT id, n AS value FROM t ORDER BY n % 3 LIMIT 4",
+    "first_groups_by_an_aggregate": "SELECT b, COUNT(*) AS c FROM t GROUP BY b ORDER BY MIN(d), MAX(id) DESC LIMIT 2",
+    "first_of_a_rollup": "SELECT b AS k, c AS l, RANK() OVER (PARTITION BY GROUPING(b) ORDER BY SUM(p)) AS place FROM t "
+    "GROUP BY ROLLUP (b, c) ORDER BY CASE WHEN GROUPING(b) = 0 THEN b END, place, GROUPING(c), k, l LIMIT 5",
+    "some_rows": "SELECT id FROM t LIMIT 3",
+    "as_many_rows_as_there_are": "SELECT id, s, x FROM t LIMIT 16",
+    "one_row_of_many": "SELECT COUNT(*) AS c, SUM(n) AS k FROM t LIMIT 100",
     "first_rows_alike": "SELECT b FROM t ORDER BY b LIMIT 5",
     "more_rows_than_there_are": "SELECT id, s FROM t ORDER BY s NULLS FIRST LIMIT 100",
     "first_of_a_union": "SELECT id, n FROM t UNION ALL SELECT id, m FROM t ORDER BY id LIMIT 4",
@@ -236,12 +246,15 @@ QUERIES: dict[str, str] = {
     "numbered_though_they_tie": "SELECT id, ROW_NUMBER() OVER (ORDER BY b) AS k FROM t",
     "lagging_though_others_tie": "SELECT id, LAG(n) OVER (ORDER BY d) AS k FROM t",
     "summed_though_they_tie": "SELECT id, SUM(n) OVER (ORDER BY b ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS k FROM t",
+    "sums_beside_distinct_values": "SELECT COUNT(DISTINCT i) AS c, SUM(p) AS k, SUM(q) AS total FROM t",
+    "sums_of_groups_beside_distinct_values": "SELECT b, SUM(p) AS k, COUNT(DISTINCT s) AS c FROM t GROUP BY b ORDER BY k LIMIT 2",
     "in_order": "SELECT s, id FROM t ORDER BY s DESC, id",
 }
 WITHIN = {"grouping": "rolled_up"}
 """Entries that mean something only in such a query, and which."""
 LOCALLY = frozenset({
-    "first_rows_that_tie", "means_that_may_round", "numbered_though_they_tie", "lagging_though_others_tie",
+    "first_rows_that_tie", "first_rows_though_another_ties", "first_rows_though_others_follow",
+    "first_rows_by_one_that_ties", "some_rows", "means_that_may_round", "numbered_though_they_tie", "lagging_though_others_tie",
     "summed_though_they_tie",
 })  # fmt: skip
 """Queries of which Spark finds out that the local engine has to compute them."""

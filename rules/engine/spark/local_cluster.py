@@ -38,8 +38,20 @@ _FORGETTING = {
     "spark.ui.retainedTasks": "1000",
     "spark.connect.ui.retainedSessions": "5",
     "spark.connect.ui.retainedStatements": "5",
+    "spark.sql.parser.manageParserCaches": "true",
+    "spark.sql.parser.parserDfaCacheFlushThreshold": "5000",  # states of some 7 kB
 }
 """What a server keeps of past queries, though nobody sees it: of a thousand plans its memory would be full."""
+_BROADCASTS = {
+    "spark.sql.autoBroadcastJoinThreshold": "1m",
+    "spark.sql.adaptive.autoBroadcastJoinThreshold": "10m",
+}
+"""Tables that the server collects to send them to all executors, as whole hash tables.
+
+By itself Spark takes those of 10 MB for small, by the size of their files where it knows no better: in 8 MB of Parquet
+there can be two million rows, of which it makes 100 MB, for each of the queries that run at once. Its plans go by files
+of less than 1 MB here; whatever else is small is known once a stage has been computed, by its rows.
+"""
 _SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
@@ -179,6 +191,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
             "spark.executor.cores": "1",
             "spark.ui.enabled": "false",
             **_FORGETTING,
+            **_BROADCASTS,
             # A task that heeds no interrupt, as in the loops of a join without a key, ends with its executor.
             "spark.task.reaper.enabled": "true",
             "spark.task.reaper.killTimeout": "5s",
