@@ -168,6 +168,7 @@ def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, 
         if wrong is not None:  # each of the two is sound, but not what they come to together
             where = config_where(project.root, "contracts", rule.name)
             raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
+    rule = replace(rule, options=options)  # by which errors of checks tell what is declared where
     checks = []
     for draft in drafts(rule.name, options):
         digest = digest_of(draft.sql.encode())
@@ -177,7 +178,7 @@ def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, 
         of_check = RuleOptions(volatile=draft.volatile)
         name = f"{rule.name}.{draft.title}"
         checks.append(Check(Rule(name, rule.path, digest, of_check, parsed, rule.line, sql=draft.sql), draft))
-    return replace(rule, options=options, checks=tuple(checks))
+    return replace(rule, checks=tuple(checks))
 
 
 def _parsed_check(project: Project, rule: Rule, draft: Draft, memo: str, index: Index, fresh: dict[str, Any]) -> Parsed:

@@ -228,3 +228,20 @@ def test_a_broken_contract_of_one_product_leaves_the_others_alone(project: Sampl
     project.sql("other", "SELECT o.status FROM orders AS o")
     assert run_here(project, "build", "-s", "other").code == 0
     assert refused(project, "build", "-s", "+bad").code == "contract"
+
+
+@pytest.mark.parametrize("owner", ["orders", "raw"])
+def test_a_check_of_rules_toml_that_is_no_query_is_told_at_its_place(tmp_path: Path, owner: str) -> None:
+    toml = f'\n[[contracts.{owner}.checks]]\nname = "late"\nsql = "SELECT x.id FROM {owner} AS x WHERE"\n'
+    project = SampleProject(tmp_path / "sample", sources=["raw"], toml=toml)
+    project.parquet("raw", {"id": [1]})
+    own = (
+        '-- /// rule\n-- [[checks]]\n-- name = "own"\n-- sql = "SELECT o.id FROM orders AS o WHERE o.id < 0"\n-- ///\n'
+    )
+    project.sql("orders", f"{own}SELECT r.id FROM raw AS r")
+    line = next(n for n, text in enumerate(project.read("rules.toml").splitlines(), 1) if text.startswith("sql"))
+    error = json.loads(run_here(project, "build", "--json").out)["error"]
+    assert error["where"] == f"rules.toml:{line}:{len('sql = ') + 2 + len(f'SELECT x.id FROM {owner} AS x ')}"
+    assert error["message"] == f"check late of {owner}: an expression is missing, near WHERE"
+    for words in (["ls"], ["check"], ["contract", owner]):
+        assert run_here(project, *words).code in (0, 1)
