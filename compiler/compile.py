@@ -182,17 +182,19 @@ class Compiler:
 
         return self._located(text, work)
 
-    def compile_query(self, source: str | exp.Query, resolve: Callable[[str], str | None]) -> CompiledQuery:
-        """Compile a query that is run once and not kept: a volatile one, too, and one whose outputs have no names.
+    def compile_query(
+        self, source: str | exp.Query, resolve: Callable[[str], str | None], *, volatile: bool = True
+    ) -> CompiledQuery:
+        """Compile a query that is run once and not kept: one whose outputs have no names, too.
 
-        source: its text, or a freshly made tree, which is consumed. Raises `SqlError`.
+        source: its text, or a freshly made tree, which is consumed. volatile: whether it may be. Raises `SqlError`.
         """
 
         def work() -> CompiledQuery:
             query = parse(source) if isinstance(source, str) else source
             name_outputs(query)
             ordered = query.args.get("order") is not None
-            executed, scans, _ = self._executed(query, Options(volatile=True), resolve)
+            executed, scans, _ = self._executed(query, Options(volatile=volatile), resolve)
             meaning = render(executed)
             executed, _ = for_engine(executed, self.schemas.known)
             sql = render(executed)

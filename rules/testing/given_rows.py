@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from rules.testing.test_files import Rows
 
 
+_VOLATILE = "write the value out: a test says the same every day"
+
+
 class RowReader:
     """Makes tables of the rows that unit tests give. scratch: a folder for the engine's files."""
 
@@ -82,7 +85,7 @@ class RowReader:
         identity = engine.identity(session.profile)
         compiler = Compiler(InputSchemas(), session.project.variables, identity, planner, lambda _: None, {})
         try:
-            compiled = compiler.compile_query(rows.query, lambda _: None)
+            compiled = compiler.compile_query(rows.query, lambda _: None, volatile=False)
             types = written_schema(to_arrow(compiled.schema))
             with closing(engine.stream(EngineQuery(compiled.sql, (), session.profile), types, self._scratch)) as found:
                 table = pa.Table.from_batches(list(found), types)
@@ -90,10 +93,18 @@ class RowReader:
             where = rows.where
             if error.line is not None and where.line is None:
                 where = where._replace(line=error.line, column=error.column)
-            raise UserError(error.message, code=error.code, where=where, hint=error.hint) from error
+            hint = _VOLATILE if error.code == "undeclared-volatile" else error.hint
+            raise UserError(error.message, code=error.code, where=where, hint=hint) from error
         except EngineError as error:
             raise UserError(f"the rows cannot be computed: {error}", code="execution", where=rows.where) from error
         return table if compiled.ordered else _in_one_order(table)
+
+
+def _written(value: Any) -> str:
+    """Return a value of TOML much as it was written, for messages."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else repr(value)
 
 
 def _in_one_order(table: pa.Table) -> pa.Table:
@@ -163,7 +174,7 @@ def _of_values(
                 values.append(_value(row.get(name), kind))
                 pa.array(values[-1:], kind)
             except (ValueError, TypeError, ArithmeticError, pa.ArrowException) as error:
-                message = f"column {name} of {what}, row {number}: {row[name]!r} is no {kind}"
+                message = f"column {name} of {what}, row {number}: {_written(row[name])} is no {kind}"
                 raise UserError(message, code="config", where=where) from error
         columns[name] = pa.array(values, kind)
     return pa.table(columns, schema=pa.schema([schema.field(name) for name in names]))
