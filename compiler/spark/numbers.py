@@ -193,7 +193,8 @@ def widened(node: exp.Expr, before: str, kind: str) -> exp.Expr:
 def float_as_decimal(node: exp.Expr, kind: str, value: float | None) -> exp.Expr:
     """Return a tame float as a decimal, rounded as DataFusion does: half away from zero, once it is multiplied.
 
-    value: of a constant. A float is taken apart into integers, as Spark would convert its shortest text.
+    value: of a constant. A float is taken apart into integers, as Spark would convert its shortest text. One too large
+    for that may not be too large for the local engine, to which it is left.
     """
     _, scale = decimal_of(kind) or (0, 0)
     if value is not None:
@@ -206,7 +207,7 @@ def float_as_decimal(node: exp.Expr, kind: str, value: float | None) -> exp.Expr
     is_negative = exp.LT(this=given.copy(), expression=_zero())
     sign = exp.Case(ifs=[exp.If(this=is_negative, true=exp.Literal.string("-"))], default=exp.Literal.string(""))
     text = call("concat", sign, cast_to(digits, "string"), exp.Literal.string(f"E-{scale}"))
-    return _bound({"f": node}, or_fail(cast_to(text, kind), is_there(given)))
+    return _bound({"f": node}, or_fail(cast_to(text, kind), is_there(given), LOCALLY))
 
 
 _ROUNDED = (

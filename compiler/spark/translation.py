@@ -18,6 +18,7 @@ from compiler.spark.aggregates import is_wider_sum
 from compiler.spark.expressions import written
 from compiler.spark.numbers import cast_to, is_certain, sql_type
 from compiler.spark.refusal import LOCALLY, RefusedError
+from compiler.spark.scalar_queries import with_numbers_within
 from compiler.spark.top_rows import TIED, key_name, top_rows
 from compiler.spark.types import SparkTypes, is_known
 from compiler.sql.dialect import parse
@@ -65,7 +66,7 @@ class _Query:
     """One query. Its tree is read, and a new one is made from it."""
 
     def __init__(self, meaning: str, inputs: Mapping[str, Schema], product: Schema) -> None:
-        self._tree = parse(meaning)
+        self._tree = with_numbers_within(parse(meaning))
         self._types = SparkTypes(resolve_names(self._tree), inputs)
         self._views = {name: view_name(place) for place, name in enumerate(sorted(inputs))}
         self._product = product

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from rules.engine.spark.connection import open_session
 from support import inprocess, spark
 from support.projects import RULES, SampleProject
 
@@ -64,6 +66,23 @@ def test_executors_that_die_are_replaced(spark_cluster: spark.SharedCluster, own
     assert build.returncode == 0, errors
     assert killed
     spark.assert_same_bag(here, there, "heavy")
+
+
+def test_the_server_collects_no_table_only_because_its_file_is_small(remote: str, tmp_path: Path) -> None:
+    """What it sends to all executors passes through its memory, whose end is that of all builds."""
+    numbers = np.random.default_rng(5)
+    with open_session(remote) as session:
+        plans = {}
+        for rows in (1_000, 500_000):
+            values = numbers.permutation(rows)
+            file = tmp_path / f"{rows}.parquet"
+            pq.write_table(pa.table({"k": values}), file, compression="zstd")
+            session.read.parquet(str(file)).createOrReplaceTempView(f"t{rows}")
+            joined = session.sql(f"EXPLAIN SELECT a.k FROM t{rows} AS a JOIN t{rows} AS z ON a.k = z.k")
+            plans[rows] = joined.collect()[0][0]
+        assert 1 << 20 < file.stat().st_size < 10 << 20
+    assert "BroadcastHashJoin" in plans[1_000]
+    assert "Broadcast" not in plans[500_000]
 
 
 @pytest.mark.soak

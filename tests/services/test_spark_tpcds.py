@@ -17,7 +17,7 @@ from support.projects import SampleProject
 
 pytestmark = [pytest.mark.service, pytest.mark.soak, pytest.mark.timeout(5400)]
 
-ON_SPARK = 84
+ON_SPARK = 87
 
 
 def test_tpcds_on_two_executors(remote: str, tmp_path: Path) -> None:

@@ -224,6 +224,11 @@ QUERIES: dict[str, str] = {
     "first_of_a_union": "SELECT id, n FROM t UNION ALL SELECT id, m FROM t ORDER BY id LIMIT 4",
     "float_of_a_query": "SELECT id FROM t WHERE p < (SELECT 0.2 * SUM(q) FROM t) AND i > (SELECT 0.01 * AVG(p) FROM t WHERE id < 3)",
     "float_of_a_query_around": "SELECT id FROM t AS a WHERE p < (SELECT 0.7 * AVG(z.q) FROM t AS z WHERE z.b = a.b)",
+    "multiple_of_a_query": "SELECT a.id FROM t AS a WHERE a.q > 1.2 * (SELECT AVG(z.q) FROM t AS z WHERE z.b = a.b)",
+    "multiple_that_is_large": "SELECT a.id FROM t AS a WHERE a.p > 1.2 * (SELECT AVG(z.p) FROM t AS z WHERE z.i = a.i)",
+    "multiple_of_a_query_with_groups": "SELECT b, SUM(q) AS k FROM t GROUP BY b HAVING SUM(q) > 0.5 * (SELECT g.k FROM (SELECT MAX(q) AS k FROM t) AS g)",
+    "arithmetic_with_queries": "SELECT id, 2 * (1 + (SELECT SUM(z.q) FROM t AS z WHERE z.b = a.b)) AS k, "
+    "(SELECT SUM(z.p) FROM t AS z WHERE z.id < 0) * 3 AS l, 7 - (SELECT SUM(z.q) FROM t AS z WHERE z.id < 3) AS m FROM t AS a",
     "compared_totals": "SELECT b, SUM(p) * 0.0001 AS f FROM t GROUP BY b HAVING SUM(q) > (SELECT 0.00001 * SUM(p) FROM t)",
     "beginnings_of_timestamps": "SELECT id, "
     + ", ".join(
@@ -254,7 +259,7 @@ WITHIN = {"grouping": "rolled_up"}
 """Entries that mean something only in such a query, and which."""
 LOCALLY = frozenset({
     "first_rows_that_tie", "first_rows_though_another_ties", "first_rows_though_others_follow",
-    "first_rows_by_one_that_ties", "some_rows", "means_that_may_round", "numbered_though_they_tie", "lagging_though_others_tie",
+    "first_rows_by_one_that_ties", "some_rows", "multiple_that_is_large", "means_that_may_round", "numbered_though_they_tie", "lagging_though_others_tie",
     "summed_though_they_tie",
 })  # fmt: skip
 """Queries of which Spark finds out that the local engine has to compute them."""
