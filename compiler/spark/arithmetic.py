@@ -6,14 +6,15 @@ from sqlglot import exp
 
 from compiler.spark import moments
 from compiler.spark.numbers import (
+    absolute_decimal,
     as_float,
-    call,
     cast_to,
     constant,
     float_quotient,
     is_tame,
     is_there,
     may_be_float,
+    negated,
     or_fail,
     quotient,
 )
@@ -88,17 +89,19 @@ def remainder(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
 
 def negation(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     """`-n` of a number."""
-    if types.of(node) is None:
+    kind = types.of(node)
+    if kind is None:
         raise RefusedError("the minus of what is no number is not known there")
-    return exp.Paren(this=exp.Neg(this=write(node.this)))
+    return negated(write(node.this), kind)
 
 
 def absolute(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     """`abs` of decimals: that of the least integer is no integer."""
     (value,) = node.expressions
-    if decimal_of(types.of(value)) is None:
-        raise RefusedError(f"abs of {types.of(value) or 'an uncertain type'} is not known to mean the same there")
-    return call("abs", write(value))
+    kind = types.of(value)
+    if kind is None or decimal_of(kind) is None:
+        raise RefusedError(f"abs of {kind or 'an uncertain type'} is not known to mean the same there")
+    return absolute_decimal(write(value), kind)
 
 
 def _mixed(node: exp.Expr, types: SparkTypes) -> str:

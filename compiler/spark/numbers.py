@@ -36,6 +36,9 @@ TOO_WIDE = "a decimal has more than 38 digits"
 NO_QUOTIENT = "a division by zero, or a decimal of more than 38 digits"
 _FLOAT_DIGITS, _FLOAT_SCALE = 30, 15
 """As decimals, floats have so many digits for DataFusion, so many of them behind the point."""
+_SIGNED_DIGITS = 34
+"""More digits of a decimal Spark rounds off where it changes the sign, without a word."""
+_IS_NEGATIVE, _UNSIGNED = "CAST(v AS STRING) LIKE '-%'", "SUBSTRING(CAST(v AS STRING), 2)"
 _EXACT_POWER = 22
 """The highest power of ten that a float is."""
 _TAME = 1e100
@@ -222,6 +225,26 @@ _EXACT = (
     f"CAST('{_SPLIT}' AS DOUBLE) AS BIGINT) AS DECIMAL(20, 0)) END"
 )
 """An integer of less than 93 bits, of its two halves."""
+
+
+def negated(node: exp.Expr, kind: str) -> exp.Expr:
+    """Return the minus of a number. That of a decimal with more than 34 digits is one of its text."""
+    if _rounds(kind):
+        text = f"CASE WHEN {_IS_NEGATIVE} THEN {_UNSIGNED} ELSE CONCAT('-', CAST(v AS STRING)) END"
+        return _bound({"v": node}, f"CAST({text} AS {sql_type(kind)})")
+    return exp.Paren(this=exp.Neg(this=node))
+
+
+def absolute_decimal(node: exp.Expr, kind: str) -> exp.Expr:
+    """Return a decimal without its sign."""
+    if _rounds(kind):
+        return _bound({"v": node}, f"CASE WHEN {_IS_NEGATIVE} THEN CAST({_UNSIGNED} AS {sql_type(kind)}) ELSE v END")
+    return call("abs", node)
+
+
+def _rounds(kind: str) -> bool:
+    """Whether Spark rounds a decimal where it changes the sign: by Scala's BigDecimal, whose results have 34 digits."""
+    return (decimal_of(kind) or (0, 0))[0] > _SIGNED_DIGITS
 
 
 def float_quotient(left: exp.Expr, right: exp.Expr, *, is_positive: bool) -> exp.Expr:

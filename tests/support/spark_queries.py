@@ -239,6 +239,12 @@ def query(chance: Random) -> str:
             f"SELECT t.id FROM t WHERE {one.value(kind, 1)} {negated}IN (SELECT {second} FROM t AS o WHERE o.id < 9)",
             f"SELECT t.id, {key} AS k FROM t WHERE {condition} ORDER BY k {pick(('', 'DESC', 'NULLS FIRST'))}, id LIMIT 7",
             f"SELECT t.id, {key} AS k FROM t ORDER BY k LIMIT 20",
+            f"SELECT {key} AS k, {one.value('bool', 1)} AS l FROM t ORDER BY k LIMIT {pick((1, 5, 20))}",
+            f"SELECT t.id AS k FROM t ORDER BY {one.value(kind, 2)} {pick(('', 'DESC', 'NULLS FIRST'))}{pick(('', ', t.id'))} LIMIT 9",
+            f"SELECT {key} AS k FROM t WHERE {condition} LIMIT {pick((3, 48))}",
+            f"SELECT {key} AS k, COUNT(*) AS n FROM t GROUP BY {key} ORDER BY {one.total(0)}, {key} LIMIT 4",
+            f"SELECT {totals}, COUNT(DISTINCT {one.value('int', 1)}) AS d FROM t GROUP BY {key} LIMIT 99",
+            f"SELECT t.id FROM t WHERE {one.value('decimal', 1)} > {pick(('2', '0.5', '-1.2'))} * (SELECT {other.total()} FROM t AS o WHERE o.id < 9)",
             f"SELECT t.id, (SELECT MAX({other.value(kind, 0)}) FROM t AS o WHERE o.id < 5) AS k FROM t",
             f"SELECT g.k, COUNT(g.v) AS n FROM (SELECT {key} AS k, {one.value('int', 2)} AS v FROM t) AS g GROUP BY g.k",
         )
