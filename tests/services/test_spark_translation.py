@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,6 +91,18 @@ def test_columns_that_spark_cannot_read_are_in_nobodys_way(remote: str, tmp_path
     assert inprocess.build(there, "--profile", "cluster").executed == {"kept", "rows"}
     for name in ("kept", "rows"):
         spark.assert_same_bag(here, there, name)
+
+
+def test_a_change_of_sign_keeps_all_digits(remote: str, tmp_path: Path) -> None:
+    here = SampleProject(tmp_path / "here", sources=["t"], toml=spark.profile(remote))
+    digits = ("9" * 28 + ".9999999999", "1234567890123456789012345678.1234567891", "0.0000000001", "0", None)
+    values = [Decimal(f"{sign}{one}") if one else None for one in digits for sign in ("", "-")]
+    here.parquet("t", {"z": pa.array(values, pa.decimal128(38, 10))})
+    here.sql("signs", "SELECT z, -z AS a, abs(z) AS b, -abs(-z) AS c FROM t")
+    there = SampleProject.copy_of(here.root, tmp_path / "there")
+    inprocess.build(here)
+    assert inprocess.build(there, "--profile", "cluster").executed == {"signs"}
+    spark.assert_same_bag(here, there, "signs")
 
 
 @pytest.mark.soak
