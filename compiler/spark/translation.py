@@ -24,7 +24,7 @@ from compiler.spark.types import SparkTypes, is_known
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 
-TRANSLATION = 4
+TRANSLATION = 5
 """Raised when a query of the list is written otherwise, and its table may be another."""
 _JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
           ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
