@@ -15,7 +15,12 @@ from sqlglot import exp
 from compiler.analysis.floats import Floats
 from compiler.analysis.readset import input_columns
 from compiler.canonical.facts import Facts
-from compiler.engine_sql.timestamps import had_session_zone, may_have_binned_to_null, may_have_wrapped_dates
+from compiler.engine_sql.timestamps import (
+    had_session_zone,
+    may_have_binned_to_null,
+    may_have_truncated_upwards,
+    may_have_wrapped_dates,
+)
 from compiler.engine_sql.workarounds.casts import may_have_lost_casts
 from compiler.engine_sql.workarounds.constants import may_have_kept_constants, may_have_kept_single_rows
 from compiler.engine_sql.workarounds.distinct_counts import may_have_counted_null
@@ -97,6 +102,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "copies": ignored_copies,
     "copies-of-zeros": lambda tree, facts: ignored_copies(tree, facts) and may_compare_floats(tree, facts),
     "date-bin": may_have_binned_to_null,
+    "date-trunc": may_have_truncated_upwards,
     "distinct-counts-of-null": may_have_counted_null,
     "filters-above-listed-totals": may_have_passed_listed_totals,
     "filters-above-totals": may_have_passed_totals,

@@ -44,6 +44,10 @@ _TEXT = re.compile(
 _FIRST, _LAST = "1677-09-21 00:12:44", "2262-04-11 23:47:16"
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _MIXING = (exp.Binary, exp.Between, exp.In, exp.Case, exp.Func)
+_FINE = {
+    "millisecond": ("date", "timestamp<s", "timestamp<ms"),
+    "microsecond": ("date", "timestamp<s", "timestamp<ms", "timestamp<us"),
+}
 _TRUNCATE = ("date_trunc", "datetrunc", "date_bin")
 _TOUCHES_NANOSECONDS = (*_TRUNCATE, "to_unixtime", "to_char", "date_format", *_DIGITS)
 _OVERFLOWS = (
@@ -88,11 +92,14 @@ def stay_in_range(query: exp.Query, facts: Facts) -> exp.Query:
 
     With t in microseconds and d a date: t > '9999-01-01' → t > CAST('9999-01-01' AS TIMESTAMP(6)); t > d → t > CAST(d
     AS TIMESTAMP(6)). Where the engine would yield NULL (date_bin) or the last moment there is (to_timestamp of floats),
-    an error is raised instead.
+    an error is raised instead. What it truncates toward 1970 goes down one more.
     """
     types = facts.types(query)
     for sides in list(_comparisons(query)):
         _meet(sides, types)
+    for call in list(_truncated_finely(query)):
+        if not any(functions.is_volatile(node) for node in find_all(call, exp.Func)):
+            call.replace(_downwards(call, types))
     for call in [
         call for call in find_all(query, ScalarFunction) if function_name(call) in {"date_bin", "to_timestamp"}
     ]:
@@ -115,6 +122,12 @@ def may_have_binned_to_null(tree: exp.Query, facts: Facts) -> bool:
     types = facts.types(tree)
     calls = (call for call in find_all(tree, ScalarFunction) if function_name(call) == "date_bin")
     return any(not _is_nanoseconds(call, types) for call in calls)
+
+
+def may_have_truncated_upwards(tree: exp.Query, facts: Facts) -> bool:
+    """Whether date_trunc to milliseconds or microseconds could have rounded up a moment before 1970."""
+    types = facts.types(tree)
+    return any(_is_finer(call, types) for call in _truncated_finely(tree))
 
 
 def may_have_wrapped_dates(tree: exp.Query, facts: Facts) -> bool:
@@ -177,6 +190,34 @@ def _mixes(node: exp.Expr, kinds: Mapping[str, set[str]]) -> bool:
     held |= {"timestamp<us>" for cast in find_all(node, exp.Cast) if cast.to.this in _KINDS and cast.to.expressions}
     in_nanoseconds = any(kind.startswith("timestamp<ns") for kind in held)
     return in_nanoseconds and any(_is_coarse(kind) or kind == "date32" for kind in held)
+
+
+def _truncated_finely(query: exp.Query) -> Iterator[ScalarFunction]:
+    """Yield the calls of date_trunc to a part of a second."""
+    calls = (call for call in find_all(query, ScalarFunction) if function_name(call) in {"date_trunc", "datetrunc"})
+    yield from (call for call in calls if len(call.expressions) > 1 and call.expressions[0].name.lower() in _FINE)
+
+
+def _is_finer(call: ScalarFunction, types: Types) -> bool:
+    """Whether a value that is truncated may have more digits than are left of it."""
+    unit, value = call.expressions
+    kind = types.of(value)
+    return kind is None or not kind.startswith(_FINE[unit.name.lower()])
+
+
+def _downwards(call: ScalarFunction, types: Types) -> exp.Expr:
+    """date_trunc('millisecond', t) → the same, but one millisecond less where that is after t.
+
+    The engine truncates single values toward 1970: constants, and columns of which the statistics of a file know that
+    they have one value. Others it truncates downwards.
+    """
+    if not _is_finer(call, types):
+        return call
+    unit, value = call.expressions
+    step = exp.Interval(this=exp.Literal.string(f"1 {unit.name.lower()}"))
+    is_after = exp.GT(this=call.copy(), expression=_enclosed(value))
+    less = exp.Sub(this=call.copy(), expression=step)
+    return exp.Case(ifs=[exp.If(this=is_after, true=less)], default=call.copy())
 
 
 def _comparisons(query: exp.Query) -> Iterator[list[exp.Expr]]:

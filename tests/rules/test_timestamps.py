@@ -138,6 +138,7 @@ class Both:
 
     def __init__(self, folder: Path, columns: dict[str, pa.Array]) -> None:
         """Name the columns c0, c1, …."""
+        folder.mkdir(exist_ok=True)
         self.names = list(columns)
         self.file = folder / "t.parquet"
         pq.write_table(pa.table({f"c{place}": values for place, values in enumerate(columns.values())}), self.file)
@@ -233,6 +234,7 @@ BEYOND: dict[str, pa.Array] = {
 LISTED = {
     "CAST(x AS TIMESTAMPTZ)": "CAST(t.c6 AS TIMESTAMPTZ)",
     "now()": "date_trunc('year', now())",
+    "date_trunc('millisecond', c)": "date_trunc('millisecond', CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(6)))",
     "date_bin(i, x)": "date_bin(INTERVAL '1 day', CAST('2000-01-01' AS TIMESTAMP(6)) + INTERVAL '5000 years')",
     "to_timestamp(x)": "to_timestamp(t.c5)",
     "TIMESTAMP '9999-12-31'": "TIMESTAMP '9999-12-31'",
@@ -479,3 +481,40 @@ def test_nan_is_no_moment_and_dates_in_milliseconds_do_not_wrap(tmp_path: Path) 
     assert project.product("p").column("u").to_pylist() == [dt.datetime(9999, 12, 31), FIRST]
     (failed,) = [one for one in document["products"] if one["name"] == "q"]
     assert failed["error"]["where"] == "rules/q.sql:2:3"
+
+
+CONSTANTS = [
+    "CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(6))",
+    "CAST('1969-12-31 23:59:59.999' AS TIMESTAMP(3))",
+    "TIMESTAMP '1900-03-01 23:59:59.000000001'",
+    "TIMESTAMP '2024-05-05 13:14:15.987654321'",
+    "arrow_cast('1969-12-31 23:59:59.999999', 'Timestamp(Microsecond, Some(\"+00:00\"))')",
+    "CAST(NULL AS TIMESTAMP)",
+]
+ARGUMENTS = {
+    "alone": "{}",
+    "computed": "{} - INTERVAL '1 day'",
+    "of a derived table": "(SELECT q.x FROM (SELECT {} AS x) AS q)",
+}
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_single_values_are_truncated_downwards(tmp_path: Path, argument: str, rows: int) -> None:
+    """As constants, and as columns of one value, which the engine may take for constants."""
+    given = [ARGUMENTS[argument].format(one) for one in CONSTANTS]
+    session = SessionContext(SessionConfig().with_target_partitions(1))
+    once = session.sql(f"SELECT {_listed(given)}").to_arrow_table().combine_chunks()
+    later = [pa.array([dt.datetime(2030, 1, 1)] * 2, pa.timestamp("us")).cast(one.type) for one in once.columns]
+    varied = {
+        name: pa.concat_arrays([once[name].chunk(0), later[place]]) for place, name in enumerate(once.column_names)
+    }
+    plain = Both(tmp_path / "plain", varied)
+    both = Both(tmp_path / "both", {name: pa.concat_arrays([once[name].chunk(0)] * rows) for name in once.column_names})
+    columns = [f"t.c{place}" for place in range(len(given))]
+    for unit in ("millisecond", "MICROSECOND", "second"):
+        listed = plain.plainly([f"date_trunc('{unit}', {one})" for one in columns])
+        assert listed is not None
+        wanted = [(kind, values[:1] * rows) for kind, values in listed]
+        for expressions in (given, columns):
+            assert both.ruled([f"date_trunc('{unit}', {one})" for one in expressions]) == wanted, unit
