@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from compiler.spark.translation import TRANSLATION
 from support import spark
 from support.inprocess import build, run
 from support.projects import SampleProject
@@ -61,7 +62,7 @@ def test_a_difference_is_kept(project: SampleProject) -> None:
     kept = Path(wrong["message"].rpartition("evidence: ")[2])
     facts = json.loads((kept / "difference.json").read_text())
     assert facts["product"] == "keyed"
-    assert (facts["made_by"], facts["run_by"]) == ("datafusion 55.0.0", "spark 4.3.0, translation 3")
+    assert (facts["made_by"], facts["run_by"]) == ("datafusion 55.0.0", f"spark 4.3.0, translation {TRANSLATION}")
     assert facts["difference"].startswith("other values in v")
     assert "rules_input_0" in (kept / "spark.sql").read_text()
     assert (kept / "local.sql").is_file()
