@@ -16,14 +16,8 @@ _SEAL = re.compile(r'(?:,|(?<=^\{))"crc32":"([0-9a-f]{8})"\}$')
 
 
 def sealed(record: Mapping[str, Any], encode: Callable[[Any], bytes] | None = None) -> str:
-    """Return a record as JSON with its checksum.
-
-    encode: writes such JSON faster, but for halves of characters, as they are in names of files that are not UTF-8.
-    """
-    try:
-        text = compact(record)[:-1] if encode is None else encode(record).decode()[:-1]
-    except UnicodeEncodeError:
-        text = compact(record)[:-1]
+    """Return a record as JSON with its checksum. encode: what writes such JSON, if not `compact`."""
+    text = (compact(record) if encode is None else encode(record).decode())[:-1]
     return f'{text}{"," if record else ""}"crc32":"{_checksum(text)}"}}'
 
 

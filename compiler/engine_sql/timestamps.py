@@ -193,9 +193,10 @@ def _mixes(node: exp.Expr, kinds: Mapping[str, set[str]]) -> bool:
 
 
 def _truncated_finely(query: exp.Query) -> Iterator[ScalarFunction]:
-    """Yield the calls of date_trunc to a part of a second."""
+    """Yield the calls of date_trunc to a part of a second. The engine refuses those of other than two arguments."""
     calls = (call for call in find_all(query, ScalarFunction) if function_name(call) in {"date_trunc", "datetrunc"})
-    yield from (call for call in calls if len(call.expressions) > 1 and call.expressions[0].name.lower() in _FINE)
+    two = (call for call in calls if len(call.expressions) == len(("unit", "value")))
+    yield from (call for call in two if call.expressions[0].name.lower() in _FINE)
 
 
 def _is_finer(call: ScalarFunction, types: Types) -> bool:

@@ -44,7 +44,7 @@ def root_above(folder: str) -> str | None:
 
 
 def is_text(path: str) -> bool:
-    """Whether a path is UTF-8. Python stands lone surrogates in for the bytes of one that is not."""
+    """Whether a path is UTF-8: in place of other bytes Python has lone surrogates, which cannot be encoded."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -63,9 +63,9 @@ def check_project(
 ) -> Checking:
     """Check every rule file of a project, and rules.toml. Raises `UserError` if rules.toml has an error.
 
-    tolerant: a rule that the compiler cannot cope with, by a bug of ours, has that as a finding. last: what
-    `rules.snapshots.last_check` returned, if it is enough to look at what edits can reach since: all records are then
-    those of the whole project, and all else that is returned is of what was looked at.
+    tolerant: a crash of the compiler is a finding in the rule, and no error. last: what `rules.snapshots.last_check`
+    returned, where it is enough to look at what the edits since can reach: all records are then those of the whole
+    project, and all else that is returned is of what was looked at.
     """
     reach = reach_of_edits(project, *last) if last is not None else None
     if reach is not None:

@@ -35,7 +35,7 @@ NO_PROJECT_IS_SMALL = (
 
 
 def ahead(project: SampleProject) -> Any:
-    """Return what a new plan says of what is to do, the message of a plan that there is not."""
+    """Return the products that a new plan has work for, or the message of the error if there can be no plan."""
     document = run(project, "plan", "--json", "-k", expect=ANY).document
     if "products" not in document:
         return document["error"]["message"]
@@ -87,9 +87,9 @@ def walk(root: Path, seed: int, steps: int) -> None:
 
 
 def settled(project: SampleProject, watching: Watching, unmended: set[str], told: str) -> None:
-    """Wait until a new process would find nothing to do but what the watching one has said to have failed.
+    """Wait until a new process would find work only for products of which the watching one has said that they failed.
 
-    unmended: those, as far as it has said, which is brought up to date.
+    unmended: the names of these, which are brought up to date.
     """
     until = time.monotonic() + PATIENCE
     while True:

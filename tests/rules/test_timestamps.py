@@ -518,3 +518,11 @@ def test_single_values_are_truncated_downwards(tmp_path: Path, argument: str, ro
         wanted = [(kind, values[:1] * rows) for kind, values in listed]
         for expressions in (given, columns):
             assert both.ruled([f"date_trunc('{unit}', {one})" for one in expressions]) == wanted, unit
+
+
+def test_a_third_argument_is_refused_at_its_place(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "project")
+    project.sql("p", "SELECT\n  date_trunc('millisecond', TIMESTAMP '2024-01-01', 'UTC') AS x")
+    error = project.json("build", expect=1)["error"]
+    assert error["code"] != "internal"
+    assert error["where"].startswith("rules/p.sql")
