@@ -1,8 +1,8 @@
-"""States that a later command recognises an unchanged project by: written after a build, a compilation and a check.
+"""States that a command recognises an unchanged project by, as a build, a compilation and a check left them.
 
-A snapshot has every file that was looked at, with its signature and digest, and what was found. As long as all of it
-still holds there is nothing to do, and nothing heavier than sqlite3 is imported to find out. What does not hold, or
-cannot be known, goes the long way; a wrong "no" only costs time.
+A snapshot (see `rules.compiling.snapshots_taken`) has every file that was looked at, with its signature and digest, and
+what was found. As long as all of it still holds there is nothing to do, and nothing heavier than sqlite3 is imported to
+find out. What does not hold, or cannot be known, goes the long way; a wrong "no" only costs time.
 """
 
 from __future__ import annotations
@@ -12,26 +12,18 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
 from rules.files.locations import is_url
-from rules.files.project_paths import FILE, heir_of, is_rule_file, own_folder, root_key
+from rules.files.project_paths import heir_of, is_rule_file, own_folder, root_key
 from rules.files.surrounding_state import surroundings_hold
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
     from cache.index import Index
-    from rules.config.profiles import Profile
-    from rules.config.project import Project
-    from rules.files.file_digests import FileDigests
-    from rules.sources.contents import Sources
-    from rules.storage.store import Store
 
-_FORMAT = 11
+FORMAT = 11
 _AT_ONCE = 16
 """Sources that are asked for side by side."""
 _FEW = 8
@@ -50,79 +42,6 @@ _PACKAGES = (
     "rules/watching",
 )  # fmt: skip
 _TOOLS = ("sqlglot", "ibis", "datafusion", "pyarrow", "xxhash", "numpy")
-
-
-def built_snapshot(
-    project: Project,
-    profile: Profile,
-    files: FileDigests,
-    sources: Sources,
-    store: Store,
-    reads: Mapping[str, Collection[str]],
-    failing: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return the state that a complete build leaves.
-
-    reads: the products that each product, or the check of a source, reads. failing: checks that failed and kept nothing
-    back, by name, as plain data: a no-op says so again.
-    """
-    return {
-        **_looked_at(project, files, sources),
-        "profile": profile.name,
-        "products": _products(project, reads),
-        "reads": {name: sorted(read) for name, read in reads.items() if read},
-        "store": str(store.objects.root),
-        "failing": dict(failing),
-    }
-
-
-def rebuilt_snapshot(
-    before: Mapping[str, Any],
-    edited: Collection[str],
-    project: Project,
-    files: FileDigests,
-    sources: Sources,
-    reads: Mapping[str, Collection[str]],
-    failing: Mapping[str, Any],
-) -> dict[str, Any] | None:
-    """Return the state that a build of what edits can reach leaves, if a complete one has left `before`.
-
-    None if anything but the files of the edited rules was otherwise when it was read: it may concern other rules, too.
-    reads, failing: as for a complete build, of the products that the edits can reach.
-    """
-    fresh = _unmoved(before, edited, files, sources)
-    if fresh is None:
-        return None
-    read = {name: sorted(one) for name, one in reads.items()}
-    return {
-        **before,
-        "files": [fresh.get(one[0], one) for one in before["files"]],
-        "products": {**before["products"], **_products(project, reads)},
-        "reads": {name: one for name, one in {**before["reads"], **read}.items() if one},
-        "failing": dict(failing),
-    }
-
-
-def _products(project: Project, names: Iterable[str]) -> dict[str, Any]:
-    """Return what identifies the objects of products among tables, None for those in the shared cache alone.
-
-    Without the time: whoever writes to an object breaks its seal.
-    """
-    folder = _folder(str(project.root))
-    return {name: _object(folder, name)[:2] or None for name in names if name not in project.sources}
-
-
-def compiled_snapshot(
-    project: Project, files: FileDigests, sources: Sources, memos: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the state in which every rule is compiled; memos: of the products."""
-    tables = {name: sources.table(name).schema.names for name in sources.opened()}
-    # As they come back from the index, so that an unchanged state is found equal.
-    return {
-        **_looked_at(project, files, sources),
-        "products": dict(memos),
-        "tables": {name: list(columns) for name, columns in tables.items()},
-    }
 
 
 def open_index(root: str, store: str) -> Index:
@@ -144,7 +63,7 @@ def last_build(root: str, store: str, index: Index, profile: str) -> tuple[dict[
     None if anything else has changed.
     """
     record = index.snapshot("built")
-    if record is None or record["format"] != _FORMAT or record["profile"] != profile or record["store"] != store:
+    if record is None or record["format"] != FORMAT or record["profile"] != profile or record["store"] != store:
         return None
     edited = _edited(root, record, index, most=_FEW)
     if edited is None or not _products_hold(root, record["products"]):
@@ -157,68 +76,8 @@ def last_build(root: str, store: str, index: Index, profile: str) -> tuple[dict[
 def as_compiled(root: str, index: Index) -> dict[str, Any] | None:
     """Return the last compiled state when nothing has changed since, else None."""
     record = index.snapshot("compiled")
-    current = record is not None and record["format"] == _FORMAT and _holds(root, record, index)
+    current = record is not None and record["format"] == FORMAT and _holds(root, record, index)
     return record if current else None
-
-
-def checked_snapshot(
-    project: Project,
-    files: FileDigests,
-    sources: Sources,
-    closed: list[list[Any]],
-    last_seen: Mapping[str, Any],
-    found: Mapping[str, Any],
-    known: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Return the state in which every rule file is checked, with what was found in each.
-
-    closed: path, format and files of the sources that could not be opened. last_seen: memos that columns were taken
-    from. known: what a check of single rules needs to know of all others (see `rules.lint.check_reach`), None if none
-    can be checked alone.
-    """
-    state = _looked_at(project, files, sources)
-    state |= {"sources": [*state["sources"], *closed], "found": dict(found), "last_seen": dict(last_seen)}
-    state["products"] = [path for path in found if path != FILE]
-    state["known"] = known
-    return state
-
-
-def rechecked_snapshot(
-    before: Mapping[str, Any],
-    edited: Collection[str],
-    files: FileDigests,
-    sources: Sources,
-    found: Mapping[str, Any],
-    known: Mapping[str, Any],
-) -> dict[str, Any] | None:
-    """Return the state that a check of what edits can reach leaves, if a complete one has left `before`.
-
-    None if anything but the edited files was otherwise when it was read. found, known: of the whole project.
-    """
-    fresh = _unmoved(before, edited, files, sources)
-    if fresh is None:
-        return None
-    return {
-        **before,
-        "files": [fresh.get(one[0], one) for one in before["files"]],
-        "found": dict(found),
-        "known": known,
-    }
-
-
-def _unmoved(
-    before: Mapping[str, Any], edited: Collection[str], files: FileDigests, sources: Sources
-) -> dict[str, Any] | None:
-    """Return the records of the files that were read, by path; None if any but the edited ones is not as `before`."""
-    fresh = {path: [path, *taken, digest] for path, taken, digest in files.records()}
-    known = {one[0]: one[-1] for one in before["files"]}
-    if any(known.get(path) != one[-1] for path, one in fresh.items() if path not in edited):
-        return None
-    found = [[source.path, source.format, list(listed)] for source, listed in sources.listings()]
-    outside = [[source.path, source.format, list(listed)] for source, listed in sources.outside()]
-    if any(one not in before["sources"] for one in found) or any(one not in before["outside"] for one in outside):
-        return None
-    return fresh
 
 
 def last_check(root: str, index: Index) -> tuple[dict[str, Any], list[str]] | None:
@@ -227,7 +86,7 @@ def last_check(root: str, index: Index) -> tuple[dict[str, Any], list[str]] | No
     None if anything else has changed.
     """
     record = index.snapshot("checked")
-    if record is None or record["format"] != _FORMAT:
+    if record is None or record["format"] != FORMAT:
         return None
     edited = _edited(root, record, index, most=_FEW)
     if edited is None:
@@ -235,32 +94,6 @@ def last_check(root: str, index: Index) -> tuple[dict[str, Any], list[str]] | No
     if record["last_seen"] and index.memo("schemas", record["last_seen"]) != record["last_seen"]:
         return None
     return record, edited
-
-
-def _looked_at(project: Project, files: FileDigests, sources: Sources) -> dict[str, Any]:
-    """Return every file that was looked at, as it was then."""
-    from rules.formats.registry import extensions
-
-    files.digest(FILE)
-    return {
-        "format": _FORMAT,
-        "tools": _tools(),
-        "folders": list(project.rule_folders),
-        # As they were found: a file that has come since is not in the results.
-        "sources": [
-            *([source.path, source.format, list(found)] for source, found in sources.listings()),
-            *([one.path, one.format, list(one.files)] for one in project.patterns),
-            *([pattern, None, list(found)] for pattern, found in files.matched.items()),
-        ],
-        "extensions": extensions(),
-        "outside": [[source.path, source.format, list(found)] for source, found in sources.outside()],
-        "files": [[path, *taken, digest] for path, taken, digest in files.records()],
-        "rule_files": len(files.rule_files),
-        "read_by_python": sorted(files.read_by_python.intersection(files.rule_files)),
-        "absent": sorted(files.absent),
-        "read_folders": dict(files.folders),
-        "environment": dict(files.environment),
-    }
 
 
 def _holds(root: str, record: dict[str, Any], index: Index) -> bool:
@@ -272,7 +105,7 @@ def _edited(root: str, record: dict[str, Any], index: Index, *, most: int) -> li
 
     None, too, if anything else is otherwise.
     """
-    if record["tools"] != _tools() or not surroundings_hold(root, record["read_folders"], record["environment"]):
+    if record["tools"] != tools() or not surroundings_hold(root, record["read_folders"], record["environment"]):
         return None
     edited = _edited_files(root, record, index, most)
     if edited is None or not _listings_hold(root, record):
@@ -395,13 +228,15 @@ def _source_listings_hold(root: str, record: dict[str, Any]) -> bool:
 
 def any_absent(root: str, products: dict[str, list[int] | None]) -> bool:
     """Whether the table of a product is still in the shared cache alone."""
-    folder = _folder(root)
-    return any(as_built is None and not _object(folder, name) for name, as_built in products.items())
+    folder = product_folder(root)
+    return any(as_built is None and not product_object(folder, name) for name, as_built in products.items())
 
 
 def _products_hold(root: str, products: dict[str, list[int] | None]) -> bool:
-    folder = _folder(root)
-    return all(_holds_product(_object(folder, name), as_built, folder, name) for name, as_built in products.items())
+    folder = product_folder(root)
+    return all(
+        _holds_product(product_object(folder, name), as_built, folder, name) for name, as_built in products.items()
+    )
 
 
 def _holds_product(found: list[int], as_built: list[int] | None, folder: str, name: str) -> bool:
@@ -411,12 +246,12 @@ def _holds_product(found: list[int], as_built: list[int] | None, folder: str, na
     return found == [*as_built, SEAL_NS]
 
 
-def _folder(root: str) -> str:
+def product_folder(root: str) -> str:
     """Return the folder of a project's products, with the slash at its end."""
     return f"{own_folder(root)}/products/"
 
 
-def _object(folder: str, name: str) -> list[int]:
+def product_object(folder: str, name: str) -> list[int]:
     """Return what identifies the object that a product's link leads to, and when it was last written; [] for none.
 
     A table in parts is a folder of links; [] if one of its parts was written since.
@@ -434,7 +269,7 @@ def _object(folder: str, name: str) -> list[int]:
 
 
 @functools.cache
-def _tools() -> list[list[Any]]:
+def tools() -> list[list[Any]]:
     """What computes the results, known without importing it: where each package lies, and signatures of its files.
 
     Looked at once in a process, which goes on with the code that it has imported, whatever is installed later: what it

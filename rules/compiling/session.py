@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from compiler.compiled import Parsed
 from compiler.schema import Schema, schema_of, schema_record
 from graph.dag import Dag
-from rules import snapshots
+from rules.compiling import snapshots_taken
 from rules.compiling.compile_order import CompileOrder
 from rules.compiling.compile_rules import Tables, Work
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule, from_head
@@ -285,7 +285,7 @@ class Session:
         It is a record of the whole project, so a process that plans after every edit does so once.
         """
         memos = {name: rule.memo for name, rule in compiled.items()}
-        state = snapshots.compiled_snapshot(self.project, self.files, self.sources, memos)
+        state = snapshots_taken.compiled_snapshot(self.project, self.files, self.sources, memos)
         index = self.store.index
         if index.snapshot("compiled") != state:
             index.set_snapshot("compiled", state)

@@ -14,7 +14,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from compiler.lint.comments import suppressions
-from rules import snapshots
+from rules.compiling import snapshots_taken
 from rules.compiling.reach import BeyondReach
 from rules.compiling.writer_columns import unwritable
 from rules.errors import UserError
@@ -174,13 +174,15 @@ def _remember(work: Checking, known: dict[str, Any] | None) -> None:
         if project.unsaved or not project.runs_python:
             return
         closed, last_seen = work.known.closed, work.known.last_seen
-        state = snapshots.checked_snapshot(project, files, sources, closed, last_seen, work.records, known)
+        state = snapshots_taken.checked_snapshot(project, files, sources, closed, last_seen, work.records, known)
         work.index.set_snapshot("checked", state)
         return
     before = reach.before
     work.records[FILE]["inferred"] = before["found"][FILE]["inferred"]
     work.records = {**before["found"], **work.records}
-    after = snapshots.rechecked_snapshot(before, reach.edited, files, sources, work.records, known) if known else None
+    after = (
+        snapshots_taken.rechecked_snapshot(before, reach.edited, files, sources, work.records, known) if known else None
+    )
     if after is None:
         raise BeyondReach(FILE)
     work.index.set_snapshot("checked", after)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cache.errors import StoreError
 from cache.reachable import REMOVED
-from rules import snapshots
+from rules.compiling import snapshots_taken
 from rules.compiling.compiled_rule import nodes_of_checks
 from rules.loading.input_binding import make_resolver
 from rules.running.results import BuildReport, Result
@@ -102,9 +102,9 @@ def _snapshot(prepared: Prepared, report: BuildReport) -> dict[str, object] | No
     reads = _reads(session)
     if session.reach is not None:
         before, edited = session.reach.built, session.reach.edited
-        return snapshots.rebuilt_snapshot(before, edited, project, session.files, session.sources, reads, failing)
+        return snapshots_taken.rebuilt_snapshot(before, edited, project, session.files, session.sources, reads, failing)
     store, profile = session.store, session.profile
-    return snapshots.built_snapshot(project, profile, session.files, session.sources, store, reads, failing)
+    return snapshots_taken.built_snapshot(project, profile, session.files, session.sources, store, reads, failing)
 
 
 def _reads(session: Session) -> dict[str, set[str]]:
