@@ -107,10 +107,10 @@ def build(
                 begin()
                 execution = Execution(prepared, build_id, observer, started)
                 results = execution.run()  # 6 execute, 7 store
-                audited = run_again(prepared, build_id, execution.skipped, execution.artifacts, request.audit)
+                audited = run_again(prepared, build_id, execution.skipped, execution.inputs.artifacts, request.audit)
                 report = execution.report(results, time.perf_counter() - started, audited)
                 record_build(prepared, report)
-                keep_manifest(prepared, report, execution.evidence, execution.contents)
+                keep_manifest(prepared, report, execution.evidence, execution.inputs.contents)
                 facts = build_run(prepared, report, times)
         report = replace(report.with_others(others), shared=store.finish_sharing())
     if facts is not None:

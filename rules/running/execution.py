@@ -16,10 +16,9 @@ from cache.records import Artifact
 from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
 from rules.compiling.compiled_rule import CompiledContract, CompiledRule
-from rules.compiling.reach import BeyondReach
 from rules.engine.local import LOCAL
 from rules.engine.stopping import Stop
-from rules.errors import FAILED, UserError
+from rules.errors import UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.cores import Cores, unlimited
@@ -39,10 +38,10 @@ from rules.running.results import (
     SourceResult,
     skipped_artifacts,
 )
+from rules.running.settled_inputs import SettledInputs
 from rules.running.shared_work import SharedWork
 from rules.running.source_checks import before_readers, conclude_source
 from rules.running.unaffected import find_unaffected
-from rules.sources.contents import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -67,11 +66,9 @@ class Execution:
         self.session, self.plan, self.known = prepared.session, prepared.plan, prepared.known
         self.project, self.store = self.session.project, self.session.store
         self.compiled, self.contracted = dict(prepared.compiled.rules), prepared.compiled.contracts
-        self.sources = self.session.sources
-        self.contents = dict(prepared.contents)
-        """The contents of all settled inputs; it grows, as `artifacts` does."""
-        self.artifacts = prepared.artifacts
-        self._recording = Recording(prepared, build, self.compiled, self.contents, self.artifacts)
+        self.inputs = SettledInputs(prepared, observer.say)
+        """It grows with each product."""
+        self._recording = Recording(prepared, build, self.compiled, self.inputs)
         self.evidence = Evidence(self.store.objects.root, build)
         self.results: dict[str, Result] = {}
         self.sources_settled: dict[str, SourceResult] = {}
@@ -136,7 +133,7 @@ class Execution:
             judgement, last = self.plan.judgements[name], self.known.products[name]
             artifact = self.store.artifact(last.artifact)
             assert artifact is not None
-            self.artifacts[name], self.contents[name] = last.artifact, self.store.content(last.artifact)
+            self.inputs.settle(name, last.artifact)
             result = self._result(name, artifact, judgement.reason, judgement.key, last.seconds, "clean")
             result = replace(result, checks=tuple(one.result for one in checked)) if checked else result
             self.results[name] = result
@@ -179,10 +176,10 @@ class Execution:
     def _decide(self, name: str) -> None:
         """Judge a product whose inputs are settled; start it or settle it, or put it back behind an input."""
         rule = self.compiled[name]
-        judgement = self._judge(rule.node, self.plan.judgements, self.contents)
+        judgement = self._judge(rule.node, self.plan.judgements, self.inputs.contents)
         if name in self._corrupt:
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
-        inputs = [self.artifacts[one] for one in rule.node.dependencies if one in self.artifacts]
+        inputs = list(self.inputs.of(rule.node.dependencies)[0].values())
         if self._shared_work.holds(name, judgement, rule, inputs, asked=self._is_asked_for(name)):
             return
         if judgement.verdict in {"clean", "restore"} and self._restore(judgement):
@@ -190,7 +187,7 @@ class Execution:
         if judgement.verdict != "run":
             judgement = Judgement(name, "run", _CORRUPT, judgement.key)
         for dependency in rule.node.dependencies:
-            if dependency in self.artifacts and not self._sound(dependency):
+            if dependency in self.inputs.artifacts and not self.inputs.is_sound(dependency):
                 self._put_behind(name, dependency)
                 return
         self.observer.started(name)
@@ -210,7 +207,7 @@ class Execution:
             self._schedule.put_back(name)
             return
         try:
-            self._ingest_again(dependency)
+            self.inputs.ingest_again(dependency)
             self._schedule.put_back(name)
         except UserError as error:
             self._settle(Result(name, "failed", error.message, error=error))
@@ -239,8 +236,8 @@ class Execution:
         nodes = [one.compiled.node for one in contract.checks]
         ahead = [node for node in nodes if self.plan.checks[node.name].verdict != "clean"]
         for entry in dict.fromkeys(entry for node in ahead for entry in node.dependencies):
-            if entry in self.project.sources and entry in self.artifacts and not self._sound(entry):
-                self._ingest_again(entry)
+            if entry in self.project.sources and entry in self.inputs.artifacts and not self.inputs.is_sound(entry):
+                self.inputs.ingest_again(entry)
 
     def _conclude_source(self, contract: CompiledContract, outcome: Outcome[list[Checked]]) -> None:
         """Let a source be read, unless one of its checks prevents it."""
@@ -264,25 +261,6 @@ class Execution:
                 return plan
         return judge(node, contents, self.known, forced=product_of(node.name) in self.prepared.selection.forced)
 
-    def _ingest_again(self, name: str) -> None:
-        """Make the object of an input that no rule of this run yields again. Raises `UserError` if that fails."""
-        if name not in self.project.sources:
-            if self.session.reach is not None:
-                raise BeyondReach(name)
-            raise UserError(
-                f"the stored object of its input {name} is corrupt",
-                code="corrupt-object",
-                hint=f"rules build -s {name} makes it again",
-                exit_code=FAILED,
-            )
-        # Opened again with the digests in the keys: a source without an object is ingested, the others are known.
-        sources = Sources(self.project, self.store.index, self.store.objects, self.session.files, self.sources.copies)
-        table = sources.open([source for source in self.contents if source in self.project.sources])[name]
-        self.sources = sources
-        assert table.artifact is not None
-        self.artifacts[name] = table.artifact.artifact
-        self.contents[name] = self.sources.content(name, sorted(self.contents[name].columns))
-
     def _job(self, name: str, judgement: Judgement, stop: Stop, share: Share) -> ProductJob:
         rule = self.compiled[name]
         return ProductJob(
@@ -291,10 +269,10 @@ class Execution:
             last=self.known.products.get(name),
             reason=judgement.reason,
             asked=self._is_asked_for(name),
-            sources=self.sources,
-            contents=self.contents,
+            sources=self.inputs.sources,
+            contents=self.inputs.contents,
             forced=name in self.prepared.selection.forced,
-            artifacts=self.artifacts,
+            artifacts=self.inputs.artifacts,
         )
 
     def _is_asked_for(self, name: str) -> bool:
@@ -340,7 +318,9 @@ class Execution:
     def _keyed(self, name: str, judgement: Judgement, fallback: Fallback | None) -> Judgement:
         """Let a rule and its judgement have the keys of the settings that made the product."""
         rule = self.compiled[name] = self._runner.as_made(self.compiled[name], fallback)
-        return replace(judgement, key=key_of(rule.node, self.contents)) if judgement.key is not None else judgement
+        if judgement.key is None:
+            return judgement
+        return replace(judgement, key=key_of(rule.node, self.inputs.contents))
 
     def _restore(self, judgement: Judgement) -> bool:
         """Point a product at an artifact that exists. Returns False if the object proves to be corrupt."""
@@ -397,13 +377,15 @@ class Execution:
     ) -> None:
         """Settle checks, in a worker if one of them has to run. artifacts, contents: those of their table."""
         read = {entry for one in owner.checks for entry in one.compiled.node.dependencies}
-        artifacts = {entry: self.artifacts[entry] for entry in read if entry in self.artifacts} | artifacts
-        contents = {entry: self.contents[entry] for entry in read if entry in self.contents} | contents
+        read_artifacts, read_contents = self.inputs.of(read)
+        artifacts, contents = read_artifacts | artifacts, read_contents | contents
         judgements = [self._judge(one.compiled.node, self.plan.checks, contents) for one in owner.checks]
         is_known = all(one.verdict in {"clean", "restore"} for one in judgements)
         stop, share = Stop(), unlimited() if is_known else self._cores.share(self._seconds.get(owner.rule.name, 0.0))
         checker = Checker(self.project, self.store, self.known, lambda: replace(self._runner, stop=stop, share=share))
-        work = functools.partial(checker.settle, owner, judgements, contents, artifacts, self.sources, forced=forced)
+        work = functools.partial(
+            checker.settle, owner, judgements, contents, artifacts, self.inputs.sources, forced=forced
+        )
         if is_known:
             conclude(work)
         else:
@@ -422,8 +404,7 @@ class Execution:
         results = tuple(one.result for one in checked)
         self._recording.add(candidate, checked, published=error is None)
         if error is None:
-            self.artifacts[name] = artifact.artifact
-            self.contents[name] = self.store.content(artifact.artifact)
+            self.inputs.settle(name, artifact.artifact)
             self._settle(replace(candidate.result, changed=candidate.changed, checks=results))
             self._warn(results)
         else:
@@ -488,16 +469,3 @@ class Execution:
             if result is not None and result.status in {"failed", "skipped"}:
                 return dependency
         return None
-
-    def _sound(self, name: str) -> bool:
-        """Whether the object of an input is whole. Of one in parts, whoever reads some of them compares their bytes."""
-        artifact = self.store.artifact(self.artifacts[name])
-        assert artifact is not None
-        if artifact.parts and self.store.is_linked(artifact):
-            return True
-        try:
-            self.store.verify(artifact)
-        except ObjectError as error:
-            self.observer.say(f"warning: the object of {name} is not sound: {error}")
-            return False
-        return True

@@ -13,10 +13,10 @@ from rules.running.publishing import publish, writer_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cache.keys import Content
     from rules.compiling.compiled_rule import CompiledRule
     from rules.planning.prepared import Prepared
     from rules.running.checks import Candidate, Checked
+    from rules.running.settled_inputs import SettledInputs
 
 _AT_ONCE = 50
 """So many products that need not run are recorded in one transaction."""
@@ -25,30 +25,25 @@ _AT_ONCE = 50
 class Recording:
     """The records of one build, for its main thread: what was executed at once, what was not with more of its kind.
 
-    compiled, contents, artifacts: of the build's inputs and settled products; they grow while it runs.
+    compiled, inputs: of the build's inputs and settled products; they grow while it runs.
     """
 
     def __init__(
-        self,
-        prepared: Prepared,
-        build: str,
-        compiled: Mapping[str, CompiledRule],
-        contents: dict[str, Content],
-        artifacts: dict[str, str],
+        self, prepared: Prepared, build: str, compiled: Mapping[str, CompiledRule], inputs: SettledInputs
     ) -> None:
         self._session, self._store = prepared.session, prepared.session.store
         self._build, self._known = build, prepared.known
-        self._compiled, self._contents, self._artifacts = compiled, contents, artifacts
+        self._compiled, self._inputs = compiled, inputs
         self._waiting: list[tuple[Candidate, Callable[[], None], bool]] = []
         """Settled products with what records each, and whether it is published then."""
 
     def provenance(self, name: str | None = None, artifact: str = "") -> Provenance:
         """Return what products and checks are made of; name, artifact: of a table that is not settled yet."""
         if name is None:
-            return Provenance(self._build, self._known, self._contents, self._artifacts)
+            return Provenance(self._build, self._known, self._inputs.contents, self._inputs.artifacts)
         # Chains, because a copy would cost the size of the whole DAG.
-        contents = ChainMap({name: self._store.content(artifact)}, self._contents)
-        return Provenance(self._build, self._known, contents, ChainMap({name: artifact}, self._artifacts))
+        contents = ChainMap({name: self._store.content(artifact)}, self._inputs.contents)
+        return Provenance(self._build, self._known, contents, ChainMap({name: artifact}, self._inputs.artifacts))
 
     def add(self, candidate: Candidate, checked: Sequence[Checked], *, published: bool) -> None:
         """Record a product and the states of its checks in one transaction, now or with those that follow.
