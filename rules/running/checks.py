@@ -18,6 +18,7 @@ from cache.removal import remove_temporary
 from graph.plan import Judgement, Known, key_of
 from rules.errors import FAILED, UserError
 from rules.loading.contracts import check_error, contract_where
+from rules.running.adoption import adopted
 from rules.running.product_records import State
 from rules.running.results import CheckResult, Result
 from rules.wording import plural
@@ -161,7 +162,6 @@ class Checker:
         sources: Sources,
     ) -> Checked:
         from rules.planning.part_work import with_parts
-        from rules.running.query_runner import adopted
 
         compiled, draft = check.compiled, check.check.draft
         target = self.store.objects.temporary()

@@ -13,6 +13,7 @@ from cache.errors import DamagedInputError, ObjectError
 from cache.records import Artifact
 from cache.removal import remove_temporary
 from rules.errors import FAILED, UserError, Where
+from rules.running.adoption import adopted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,6 @@ class ProductJob:
         from cache.bags import bag_of_file
         from rules.planning.part_work import with_parts
         from rules.running import cutoff
-        from rules.running.query_runner import adopted
 
         store, node, last = self.runner.session.store, self.rule.node, self.last
         if not self.asked and last is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cache.levels import type_name
-from cache.records import PARTS, Artifact, Product
+from cache.records import Product
 from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.spark.refusal import RefusedError
@@ -34,7 +34,7 @@ from rules.engine.protocol import (
 )
 from rules.engine.stopping import NEVER, Stop, StoppedError
 from rules.engine.writing import GROUP_BYTES
-from rules.errors import FAILED, ForeignMemoError, UserError, Where
+from rules.errors import FAILED, ForeignMemoError, UserError
 from rules.loading.input_binding import make_resolver
 from rules.planning.input_parts import Inputs
 from rules.planning.part_work import PartWork, part_work
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from rules.python.rule_files import DeclaredFunction, PythonFiles
     from rules.running.evidence import Evidence
     from rules.sources.contents import Sources
-    from rules.storage.store import Store
 
 
 SPREAD_ROWS = 500_000
@@ -180,19 +179,26 @@ class Runner:
         except EngineError as error:
             self.stop.check()  # a function of the project was stopped, which the engine takes for a failure of it
             _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
-            try:
-                place = self.evidence.failed(kept, str(error))
-            except OSError as failure:  # a full disk, which may be why the engine failed
-                place = f"could not be kept: {failure.strerror}"
-            if isinstance(error, MemoryExhaustedError):
-                raise out_of_memory(error, rule, self.profile_of(rule), place) from error
-            if isinstance(error, NoTotalOrderError):
-                raise no_total_order(self.session.project, rule, error, place) from error
-            if faults:
-                faults[0].facts.setdefault("executed SQL", place)
-                raise faults[0] from error
-            raise self._failed(str(error), rule, body.meaning, inputs, place) from error
+            raise self._explained(error, rule, kept, faults) from error
         return executed
+
+    def _explained(self, error: EngineError, rule: CompiledRule, kept: Run, faults: Sequence[UserError]) -> UserError:
+        """Return an engine's error as its user reads it; its SQL is kept. faults: of functions that the rule calls."""
+        try:
+            place = self.evidence.failed(kept, str(error))
+        except OSError as failure:  # a full disk, which may be why the engine failed
+            place = f"could not be kept: {failure.strerror}"
+        if isinstance(error, MemoryExhaustedError):
+            return out_of_memory(error, rule, kept.profile, place)
+        if isinstance(error, NoTotalOrderError):
+            return no_total_order(self.session.project, rule, error, place)
+        if faults:
+            faults[0].facts.setdefault("executed SQL", place)
+            return faults[0]
+        from rules.running.failed_on_data import failed_on_data
+
+        schemas = {entry.name: entry.schema for entry in kept.inputs}
+        return failed_on_data(self.session.project, rule, str(error), self.bodies.body(rule).meaning, schemas, place)
 
     def _authored(self, rule: CompiledRule) -> str:
         """Return the file of a rule, or the text of one that has none of its own; "" where it was edited since."""
@@ -343,33 +349,6 @@ class Runner:
         executed = PartRuns(context, work, whole).run(target)
         return replace(executed, fallback=executed.fallback or (instead[0] if instead else None))
 
-    def _failed(
-        self, message: str, rule: CompiledRule, meaning: str, inputs: Sequence[EngineInput], kept: str
-    ) -> UserError:
-        """Return the error of a rule that failed on its data. meaning: as in `Compiled`; kept: the place of its SQL."""
-        from compiler.engine_errors.running import failed
-        from compiler.engine_sql.timestamps import explained_overflow
-
-        one = rule.rule
-        authored = one.sql is None and not one.in_python
-        try:
-            text = one.text(self.session.project) if authored else None
-        except UserError:  # edited since
-            text = None
-        schemas = {entry.name: entry.schema for entry in inputs}
-        refusal = explained_overflow(message, meaning, schemas, text) if one.streams is None else None
-        refusal = refusal or failed(message, text)
-        where = Where(one.path, refusal.line, refusal.column) if authored and refusal.line is not None else None
-        facts = {"executed SQL": kept}
-        return UserError(
-            refusal.message,
-            code="execution",
-            where=where or Where(one.path, one.line),
-            facts=facts,
-            hint=refusal.hint,
-            exit_code=FAILED,
-        )
-
     def _require_stored(self, entry: EngineInput, artifact: str | None) -> None:
         """Raise `ForeignMemoError` unless a product's stored columns are those of its rule's memo."""
         stored = self.session.store.artifact(artifact) if artifact is not None and entry.name in self.compiled else None
@@ -440,20 +419,6 @@ def callable_function(
         return call
 
     return declared.for_engine(function.for_engine(noting))
-
-
-def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
-    """Put an executed table's file in place as the object of its artifact. Raises `ObjectError` and OSError."""
-    name = executed.digest.table
-    if executed.tables:
-        store.objects.adopt_parts(name, executed.tables)
-        size = sum(one.bytes for one in store.index.artifacts(executed.tables).values())
-        named = PARTS + " ".join(executed.tables)
-        return Artifact(name, executed.digest.rows, size, named, executed.columns)
-    recorded = store.index.artifacts([name]).get(name)
-    before = None if recorded is None else (recorded.bytes, recorded.file_digest)
-    size, digest = store.objects.adopt(target, name, before)
-    return Artifact(name, executed.digest.rows, size, digest, executed.columns)
 
 
 def _canonical(body: Body, inputs: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ PHASES = {
     "execute": "rules.engine.execute:execute",
     "write rows": "rules.engine.writing:ProductWriter.write",
     "end the file": "rules.engine.writing:ProductWriter.finish",
-    "put the object in place": "rules.running.query_runner:adopted",
+    "put the object in place": "rules.running.product_job:adopted",
     "keep evidence": "rules.running.evidence:Evidence.succeeded",
     "commit": "rules.running.recording:commit",
     "publish": "rules.running.recording:publish",

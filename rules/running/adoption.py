@@ -1,0 +1,27 @@
+"""Step 7 of 7, store: an executed table's files become the objects of its artifact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cache.records import PARTS, Artifact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rules.engine.protocol import Executed
+    from rules.storage.store import Store
+
+
+def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
+    """Put an executed table's file in place as the object of its artifact. Raises `ObjectError` and OSError."""
+    name = executed.digest.table
+    if executed.tables:
+        store.objects.adopt_parts(name, executed.tables)
+        size = sum(one.bytes for one in store.index.artifacts(executed.tables).values())
+        named = PARTS + " ".join(executed.tables)
+        return Artifact(name, executed.digest.rows, size, named, executed.columns)
+    recorded = store.index.artifacts([name]).get(name)
+    before = None if recorded is None else (recorded.bytes, recorded.file_digest)
+    size, digest = store.objects.adopt(target, name, before)
+    return Artifact(name, executed.digest.rows, size, digest, executed.columns)
