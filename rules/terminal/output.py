@@ -128,14 +128,21 @@ class Output:
 
     @contextlib.contextmanager
     def bytes(self) -> Iterator[BinaryIO]:
-        """Give the standard output as a stream of bytes, for what programs read: exact, but for a terminal."""
+        """Give the standard output as a stream of bytes, for what programs read: exact, but for a terminal.
+
+        What is not written yet when an error ends the work is dropped.
+        """
         with writing():
             results().flush()
         bytes_ = _PrintableBytes() if results().isatty() else _Bytes()
         stream = io.BufferedWriter(bytes_)
-        yield stream
-        stream.flush()
-        bytes_.flush()  # here, where what goes wrong is an error: nobody hears what fails as the stream is taken away
+        try:
+            yield stream
+            stream.flush()
+            bytes_.flush()  # here, where what goes wrong is an error: nobody hears what fails in taking the stream away
+        except BaseException:
+            bytes_.drop()
+            raise
 
     def annotation(self, command: str, properties: dict[str, str], text: str) -> None:
         """Print a workflow command of GitHub."""
@@ -204,30 +211,25 @@ class Output:
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes of the standard output; raises what `writing` raises, once: what a buffer has left is then dropped."""
+    """The bytes of the standard output; raises what `writing` raises."""
 
-    _refused = False
+    _dropped = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        with self._refused_once():
-            return len(data) if self._refused else results().buffer.write(data)
+        with writing():
+            return len(data) if self._dropped else results().buffer.write(data)
 
     def flush(self) -> None:
-        with self._refused_once():
-            if not self._refused:
+        with writing():
+            if not self._dropped:
                 results().buffer.flush()
 
-    @contextlib.contextmanager
-    def _refused_once(self) -> Iterator[None]:
-        try:
-            with writing():
-                yield
-        except BaseException:
-            self._refused = True
-            raise
+    def drop(self) -> None:
+        """Let what a buffer before it still holds go nowhere."""
+        self._dropped = True
 
 
 class _PrintableBytes(_Bytes):

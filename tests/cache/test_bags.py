@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cache.bags import bag_digest
@@ -22,7 +22,7 @@ from support.arrays import TYPES, batches_of, cells, columns, schema_of
 tables = importlib.import_module("tests.cache.test_digests")
 KNOWN, ROOT, same = tables.KNOWN, tables.ROOT, tables.same
 
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=25)
 
 
 def bag(**values: Any) -> str:

@@ -360,6 +360,11 @@ def test_what_a_format_cannot_hold_is_not_streamed(project: SampleProject) -> No
         assert "csv cannot hold" in ran.stderr
 
 
+def test_a_refused_stream_leaves_nothing_to_be_written_later(project: SampleProject) -> None:
+    ran = project.cli("export", "lone", "-", "--format", "csv")  # refused at a row, after the line of names
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
 # What cannot be
 
 

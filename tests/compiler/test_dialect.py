@@ -292,14 +292,14 @@ def _parenthesised(tree: exp.Expr) -> exp.Expr:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.one_of(_condition(), _arithmetic()))
 def test_operators_group_as_the_engine_groups_them(engine: Engine, text: str) -> None:
     require_grouping(engine, text)
 
 
 @pytest.mark.soak
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=5000)
 @given(text=st.one_of(_condition(), _arithmetic()))
 def test_operators_group_as_the_engine_groups_them_in_many_terms(engine: Engine, text: str) -> None:
     require_grouping(engine, text)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from cache.digests import TableDigest
@@ -23,7 +23,7 @@ from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.types import storable_schema, to_arrow, to_schema
 from support.arrays import LEAVES, batches_of, columns, digest, schema_of
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60)
 
 
 def written(target: Path, schema: pa.Schema, batches: list[pa.RecordBatch]) -> TableDigest:
