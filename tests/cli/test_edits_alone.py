@@ -336,6 +336,7 @@ def test_a_core_looks_at_as_little(project: SampleProject, reached: list[set[str
     assert reached == [{"top"}, None, {"top"}, {"alone"}, set(), set()] * 3
 
 
+@pytest.mark.slow
 def test_a_project_of_two_hundred_rules_is_not_loaded(project: SampleProject, reached: list[set[str] | None]) -> None:
     for number in range(200):
         project.sql(f"more_{number}", f"SELECT t.total + {number} AS n FROM top AS t")

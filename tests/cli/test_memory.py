@@ -104,6 +104,7 @@ def test_a_table_of_floats_is_keyed_by_the_settings_that_made_it(project: Sample
     assert (enough["status"], enough["key"] in {tight["key"], roomy["key"]}) == ("executed", False)
 
 
+@pytest.mark.slow
 def test_a_query_that_no_step_can_run_says_what_to_raise(project: SampleProject) -> None:
     project.sql("rule", DISTINCTS)
     project.sql("other", "SELECT COUNT(*) AS n FROM l AS l\n")
@@ -118,6 +119,7 @@ def test_a_query_that_no_step_can_run_says_what_to_raise(project: SampleProject)
     )
 
 
+@pytest.mark.slow
 def test_a_query_that_spills_too_much_says_so(project: SampleProject) -> None:
     project.sql("rule", "SELECT l.a, l.b FROM l AS l ORDER BY l.b, l.a\n")
     error = only(little(project, "--set", "memory_limit_mb=48", "--set", "temp_limit_mb=1", expect=1))["error"]

@@ -179,6 +179,7 @@ def test_a_check_asks_for_columns_once(tmp_path: Path, web: Web) -> None:
     assert "amount" in run(project, "check", expect=1).stdout, "the build has seen other columns"
 
 
+@pytest.mark.slow
 def test_faults_never_make_a_wrong_table(tmp_path: Path, web: Web) -> None:
     """30 % of the answers are wrong, or the file is swapped before them; what is built is what the server once had."""
     chance, contents, faults = random.Random(3), set[int](), set[str]()

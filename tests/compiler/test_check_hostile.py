@@ -50,7 +50,7 @@ TEXTS = {
 def _cases() -> Iterator[Any]:
     """Every text with schemas and, if it is quickly done, also without; the long ones without are for the soak."""
     for name, text in TEXTS.items():
-        yield pytest.param(name, world(), id=f"{name}-schemas")
+        yield pytest.param(name, world(), id=f"{name}-schemas", marks=[pytest.mark.slow] * (len(text) > 10_000))
         yield pytest.param(name, World(), id=f"{name}-none", marks=[pytest.mark.soak] * (len(text) > 100_000))
 
 

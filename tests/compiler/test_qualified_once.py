@@ -58,6 +58,7 @@ def asked() -> Asked:
     return Asked()
 
 
+@pytest.mark.slow
 def test_what_is_planned_is_the_same() -> None:
     found = {sql: (asked().outcome(sql, shared=True), asked().outcome(sql, shared=False)) for sql in SOME}
     assert [sql for sql, (one, other) in found.items() if one != other] == []
