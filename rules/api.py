@@ -258,8 +258,8 @@ class Project:
         from rules.inspect.rule_diff import since_commit, since_last_build
         from rules.storage.store import open_store
 
-        request = self._request(select)
         with _told():
+            request = self._request(select)
             project = self._held().project()
         with _told(), open_store(self.root, _Quiet().say, building=False) as store:
             if against is None:
@@ -336,10 +336,12 @@ class Project:
     ) -> Request:
         from rules.planning.prepared import Request
 
+        if jobs is not None and (type(jobs) is not int or jobs < 1):
+            raise UserError(f"jobs must be a whole number of at least 1, not {jobs!r}", code="usage")
         return Request(
-            select=tuple(select),
-            exclude=_tuple(exclude),
-            force=_tuple(force),
+            select=_selectors("select", select),
+            exclude=_selectors("exclude", exclude),
+            force=_selectors("force", force),
             profile=self.profile,
             jobs=jobs,
             keep_going=keep_going,
@@ -399,8 +401,17 @@ def _seconds(name: str, given: float | str | None) -> float | None:
         raise UserError(f"{name} must be {SHAPE}, or a number of seconds, not {given!r}", code="usage") from None
 
 
-def _tuple(words: Sequence[str]) -> tuple[str, ...]:
-    return (words,) if isinstance(words, str) else tuple(words)
+def _selectors(name: str, given: Any) -> tuple[str, ...]:
+    """Return selectors, given as a text or a sequence of texts. Raises `UserError`."""
+    words = (given,) if isinstance(given, str) else given
+    if isinstance(words, Sequence | set | frozenset) and all(isinstance(one, str) for one in words):
+        return tuple(words)
+    wrong = words if not isinstance(words, Sequence) else next(one for one in words if not isinstance(one, str))
+    raise UserError(
+        f"{name} takes selectors, each a text, not {wrong!r}",
+        code="usage",
+        hint=f'{name} NAME as "NAME", what it reads too as "+NAME", and all as "*"',
+    )
 
 
 def _setting(value: Any) -> str:

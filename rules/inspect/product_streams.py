@@ -25,7 +25,7 @@ class Product:
     """A product's table as it was committed when this was made. Its file is held, so that no later build removes it."""
 
     def __init__(self, name: str, path: Path, columns: Sequence[str] | None = None) -> None:
-        """columns: those to read, in this order. Raises `UserError` for one that there is not."""
+        """columns: those to read, in this order, or one. Raises `UserError` for one that there is not."""
         self.name = name
         self.path = path
         self._files = [pa.OSFile(str(one)) for one in files_of(path)]
@@ -36,7 +36,7 @@ class Product:
                 self._groups += [(one, group) for group in range(file.metadata.num_row_groups)]
                 self.rows += file.metadata.num_rows
                 found: pa.Schema = file.schema_arrow
-        self._columns = list(found.names if columns is None else columns)
+        self._columns = list(found.names if columns is None else [columns] if isinstance(columns, str) else columns)
         missing = [column for column in self._columns if column not in found.names]
         if missing:
             hint = f"its columns: {', '.join(found.names)}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import ibis
 import numpy as np
@@ -146,6 +148,28 @@ def test_errors_say_where(sample: SampleProject) -> None:
     assert "rules/large.sql:1:" in several.value.__notes__[0]
     with pytest.raises(UserError, match=r"no rules.toml"):
         Project.open(sample.root.parent)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"force": True}, "force takes selectors, each a text, not True"),
+        ({"exclude": ["total", 5]}, "exclude takes selectors, each a text, not 5"),
+        ({"jobs": 0}, "jobs must be a whole number of at least 1, not 0"),
+        ({"jobs": "2"}, "jobs must be a whole number of at least 1, not '2'"),
+    ],
+)
+def test_a_wrong_argument_is_told(sample: SampleProject, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=re.escape(told)):
+        Project(sample.root).build(**options)
+    with pytest.raises(UserError, match="select takes selectors"):
+        Project(sample.root).plan(["total"])  # type: ignore[arg-type]
+
+
+def test_one_column_is_named_by_a_text(sample: SampleProject) -> None:
+    project = Project(sample.root)
+    project.build()
+    assert project.read("large", "amount").schema.names == project.read("large", ["amount"]).schema.names
 
 
 def test_a_failed_product_is_in_the_result(sample: SampleProject) -> None:
