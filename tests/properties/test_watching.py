@@ -1,13 +1,15 @@
 """`rules watch` leaves nothing to do, after any edits: what it has built is what a new process would have built.
 
 No project counts as small here, so it looks only at what an edit can reach. The long form is a soak: RULES_SOAK_STEPS
-edits (default 300) from the seed RULES_SOAK_SEED.
+edits (default 300) from the seed RULES_SOAK_SEED, alone, and in haste beside other commands, some of which are killed.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+SEED, STEPS = int(os.environ.get("RULES_SOAK_SEED", "1")), int(os.environ.get("RULES_SOAK_STEPS", "300"))
 ANY = (0, 1, 2)
 """Exit codes: edits break rules.toml, too."""
 NO_PROJECT_IS_SMALL = (
@@ -56,7 +59,36 @@ def tables(project: SampleProject) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(map(str, project.product(name).to_pylist()))) for name in names}
 
 
-def walk(root: Path, seed: int, steps: int) -> None:
+class Beside:
+    """Other commands on the project, side by side with what watches it."""
+
+    COMMANDS = ("build", "build -k", "build -k --force *", "gc", "plan", "check", "audit")
+
+    def __init__(self, project: SampleProject, chance: random.Random) -> None:
+        self._root, self._chance = project.root, chance
+        self._running: list[subprocess.Popen[str]] = []
+
+    def begin(self) -> None:
+        """Begin up to two commands, and perhaps kill one."""
+        for _ in range(self._chance.randint(0, 2)):
+            command = [*NO_PROJECT_IS_SMALL, *self._chance.choice(self.COMMANDS).split()]
+            self._running.append(
+                subprocess.Popen(command, cwd=self._root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            )
+        if self._running and self._chance.random() < 0.2:
+            time.sleep(self._chance.random())
+            self._running[-1].kill()
+
+    def end(self) -> None:
+        """Wait for all, none of which may have failed in a way that is a fault of ours."""
+        ended, self._running = self._running, []
+        for process in ended:
+            said, _ = process.communicate()
+            assert process.returncode in {*ANY, -signal.SIGKILL}, said
+
+
+def walk(root: Path, seed: int, steps: int, *, alone: bool = True) -> None:
+    """Edit at random. alone: no other command runs, and each edit is built before the next."""
     chance = random.Random(seed)
     world = World(root / "project", chance)
     world.delete_object = lambda: None  # type: ignore[method-assign]  # of the store, which nobody watches
@@ -65,13 +97,17 @@ def walk(root: Path, seed: int, steps: int) -> None:
     changes: list[Callable[[], Any]] = [world.edit] * 6
     changes += [trouble.breaks, trouble.heals, trouble.heals, trouble.contract, trouble.python, trouble.variable]
     changes += [trouble.comment, trouble.twin]
-    watching = Watching(project, "--json", program=NO_PROJECT_IS_SMALL)
+    watching, beside = Watching(project, "--json", program=NO_PROJECT_IS_SMALL), Beside(project, chance)
     unmended = set[str]()
     try:
         what = "new project"
         for step in range(steps):
             told = f"seed {seed}, step {step}: {what}"
-            settled(project, watching, unmended, told)
+            if not alone:
+                beside.begin()
+            if alone or step % 10 == 9:
+                beside.end()
+                settled(project, watching, unmended, told)
             if step % 10 == 9:
                 there = SampleProject.copy_of(project.root, root / f"clean{step}")
                 run(there, "build", "-k", expect=ANY)
@@ -84,6 +120,7 @@ def walk(root: Path, seed: int, steps: int) -> None:
             assert watching.process.poll() is None, told
     finally:
         watching.close()
+        beside.end()
 
 
 def settled(project: SampleProject, watching: Watching, unmended: set[str], told: str) -> None:
@@ -112,5 +149,10 @@ def test_watching_builds_what_is_saved(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_many_edits(tmp_path: Path) -> None:
-    seed, steps = os.environ.get("RULES_SOAK_SEED", "1"), os.environ.get("RULES_SOAK_STEPS", "300")
-    walk(tmp_path, int(seed), int(steps))
+    walk(tmp_path, SEED, STEPS)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_many_edits_in_haste_beside_other_commands(tmp_path: Path) -> None:
+    walk(tmp_path, SEED, STEPS, alone=False)
