@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from cache.filedigest import open_regular
+from cache.filedigest import digest_of_bytes, open_regular
 from cache.housekeeping import Limits
 from compiler.lint.codes import ALL, DEFAULT, lookup, suggest
 from rules.config.contract import Contract, flaw
@@ -144,18 +144,27 @@ class Project:
     """Bytes that copies of objects from elsewhere may take up in the store, see `cache.downloads`."""
     runs_python: bool = True
     """Whether the project's Python may be run; what depends on Python that nobody has run before is then unknown."""
+    declared: str = field(default="", compare=False, repr=False)
+    """The text of rules.toml. The file may be another by the time that an error is to tell where something stands."""
+    digest: str = field(default="", compare=False)
+    """The digest of rules.toml, as it was read."""
 
     def text(self, path: str) -> str:
-        """Return the text of a file of the project. Raises `UserError`."""
+        """Return the text of a file of the project; of rules.toml, the one that was read. Raises `UserError`."""
+        if path == FILE:
+            return self.declared
         unsaved = self.unsaved.get(path)
         return read_text(self.root / path, path) if unsaved is None else unsaved
 
+    def where(self, *keys: str) -> Where:
+        """Return where rules.toml says something, or the nearest thing around it: for errors found after loading."""
+        return place_in(self.declared, *keys)
+
     def source_where(self, name: str, *keys: str) -> Where:
         """Return where rules.toml declares a source, or what `keys` lead to from its table."""
-        text = read_text(self.root / FILE, FILE)
         pattern = self.pattern_of(name)
-        own = ("sources", name) in key_places(text)
-        return place_in(text, "sources", name if own or pattern is None else pattern.key, *keys)
+        own = ("sources", name) in key_places(self.declared)
+        return self.where("sources", name if own or pattern is None else pattern.key, *keys)
 
     def pattern_of(self, name: str) -> Pattern | None:
         """Return the pattern that a source comes from; None for one that is declared by itself."""
@@ -186,7 +195,8 @@ def load_project(
     if not is_text(str(root)):
         message = f"the project is in {root}, whose name is not UTF-8"
         raise UserError(message, code="no-project", hint="rename it: the engine and the index take no other names")
-    text = read_text(root / FILE, FILE)
+    read = read_bytes(root / FILE, FILE)
+    text = decoded(read, FILE)
     try:
         raw = parse_toml(text)
     except TomlError as error:
@@ -220,23 +230,23 @@ def load_project(
     targets = {name: _target(text, name, value) for name, value in raw.get("publish", {}).items()}
     rest = (policy, patterns, tuple(settings), limits, *of_tiers, pins, parts, table.dialect, events, targets)
     return Project(
-        root, table.name, folders, sources, variables, profiles, contracts, texts, *rest, downloads=downloads
-    )
-
-
-def config_where(root: Path, *path: str) -> Where:
-    """Return where rules.toml says something, or the nearest thing around it: for errors found after loading."""
-    return place_in(read_text(root / FILE, FILE), *path)
+        root, table.name, folders, sources, variables, profiles, contracts, texts, *rest,
+        downloads=downloads, declared=text, digest=digest_of_bytes(read),
+    )  # fmt: skip
 
 
 def read_text(path: Path, shown: str) -> str:
     """Return a file's text, which must be UTF-8 (a byte order mark is ignored). Raises `UserError`."""
+    return decoded(read_bytes(path, shown), shown)
+
+
+def read_bytes(path: Path, shown: str) -> bytes:
+    """Return what is in a file. Raises `UserError`."""
     try:
         with open(path, "rb", opener=open_regular) as file:
-            data = file.read()
+            return file.read()
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="unreadable", where=Where(shown)) from error
-    return decoded(data, shown)
 
 
 def decoded(data: bytes, shown: str) -> str:

@@ -23,9 +23,7 @@ from compiler.names.resolve import fold, outside_tables
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.positions import position
-from rules.config.project import read_text
 from rules.errors import FAILED, UserError, Where
-from rules.files.project_paths import FILE
 from rules.python.faults import located
 from rules.python.importing import ProjectModules
 
@@ -148,8 +146,4 @@ def _hook(project: Project) -> Hook:
 
 
 def _unusable(project: Project, message: str, hint: str) -> UserError:
-    from rules.config.toml_positions import closest, key_places
-
-    text = read_text(project.root / FILE, FILE)
-    where = Where(FILE, *closest(key_places(text), ("policy", "on_qualify")))
-    return UserError(message, code="policy", where=where, hint=hint)
+    return UserError(message, code="policy", where=project.where("policy", "on_qualify"), hint=hint)

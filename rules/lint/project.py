@@ -171,8 +171,8 @@ def _remember(work: Checking, known: dict[str, Any] | None) -> None:
     project, files, sources, reach = work.project, work.files, work.sources, work.reach
     if reach is None:
         work.records[FILE]["inferred"] = sources.inferred()
-        if project.unsaved or not project.runs_python:
-            return
+        if project.unsaved or not project.runs_python or files.digest(FILE) != project.digest:
+            return  # what was found is not what a new process would find in the files
         closed, last_seen = work.known.closed, work.known.last_seen
         state = snapshots_taken.checked_snapshot(project, files, sources, closed, last_seen, work.records, known)
         work.index.set_snapshot("checked", state)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from compiler.lint.comments import suppressions
 from compiler.lint.findings import Found, Lines
-from rules.config.project import Project, read_text
+from rules.config.project import Project
 from rules.config.toml_positions import closest, key_places
 from rules.files.project_paths import FILE
 
@@ -22,7 +22,7 @@ def project_file(project: Project, rules: Iterable[Known], *, complete: bool) ->
 
     rules: all rules and contracts of sources. complete: whether all of them are readable.
     """
-    text = read_text(project.root / FILE, FILE)
+    text = project.text(FILE)
     lines = Lines(text)
     places = key_places(text)
     used, read = set[str](), set[str]()

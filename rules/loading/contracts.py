@@ -15,7 +15,7 @@ from compiler.fingerprint import digest_of
 from compiler.parse_rule import parse_rule
 from rules.config.contract import Contract, flaw, twice
 from rules.config.front_matter import RuleOptions, option_place, option_string
-from rules.config.project import Project, config_where
+from rules.config.project import Project
 from rules.config.toml_positions import Keys, string_places
 from rules.config.toml_types import did_you_mean
 from rules.errors import FAILED, UserError, Where
@@ -67,7 +67,7 @@ def with_contracts(
     for name in project.contracts if not loaded.unloaded else ():
         if name not in rules and name not in project.sources and name not in others:
             hint = did_you_mean(name, [*rules, *project.sources]) if rules or project.sources else None
-            where = config_where(project.root, "contracts", name)
+            where = project.where("contracts", name)
             message = f"unknown product or source '{name}' in [contracts.{name}]"
             raise UserError(message, code="config", where=where, hint=hint)
     found = Contracted(dict(rules), {}, dict(loaded.unloaded))
@@ -102,7 +102,7 @@ def contract_where(project: Project, rule: Rule, *keys: str) -> Where:
     """Return where something of a rule's contract is declared: in its front matter, its decorator or rules.toml."""
     there = _in_table(project, rule, keys)
     if there is not None:
-        return config_where(project.root, *there)
+        return project.where(*there)
     return Where(rule.path, rule.line) if rule.in_python else option_place(rule.text(project), rule.path, *keys)
 
 
@@ -110,7 +110,7 @@ def query_places(project: Project, rule: Rule, draft: Draft) -> tuple[str, str, 
     """Return the file of an authored check's query, its text, and the place in it of each character of the query."""
     there = _in_table(project, rule, draft.declared)
     path = FILE if there is not None else rule.path
-    text = project.text(path)
+    text = project.text(FILE) if there is not None else rule.text(project)
     places = string_places(text, there) if there is not None else option_string(text, path, *draft.declared)
     assert places is not None
     return path, text, places
@@ -153,7 +153,7 @@ def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, 
     if table is not None:
         again = twice(options, table)
         if again is not None:
-            where = config_where(project.root, "contracts", rule.name, *again)
+            where = project.where("contracts", rule.name, *again)
             message = f"{rule.path} declares this too"
             raise UserError(message, code="config", where=where, hint="declare it in one of the two places")
         options = msgspec.structs.replace(
@@ -166,7 +166,7 @@ def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, 
         )
         wrong = flaw(options)
         if wrong is not None:  # each of the two is sound, but not what they come to together
-            where = config_where(project.root, "contracts", rule.name)
+            where = project.where("contracts", rule.name)
             raise UserError(wrong.message, code="config", where=where, hint=wrong.hint)
     rule = replace(rule, options=options)  # by which errors of checks tell what is declared where
     checks = []

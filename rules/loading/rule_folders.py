@@ -6,9 +6,10 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from rules.config.project import Project, config_where
+from rules.config.project import Project, read_text
+from rules.config.table_reading import place_in
 from rules.errors import UserError
-from rules.files.project_paths import is_rule_file
+from rules.files.project_paths import FILE, is_rule_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
             shown = folder if known else os.path.relpath(error.filename, root)
             what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file"}.get(error.errno or 0)
             message = f"the rule folder '{shown}' {what or f'cannot be read: {error.strerror}'}"
-            where = config_where(root, "project", "rules", str(number))
+            where = place_in(read_text(root / FILE, FILE), "project", "rules", str(number))
             raise UserError(message, code="config", where=where, hint="see rules = [...] under [project]") from error
     return sorted(set(found))
 

@@ -13,7 +13,7 @@ import msgspec
 
 from compiler.compiled import Tier
 from rules.config.front_matter import RuleOptions, option_where, read_options
-from rules.config.project import Project, config_where
+from rules.config.project import Project
 from rules.errors import FAILED, UserError, Where
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def tier_where(project: Project, profile: RuntimeProfile | None, rule: Rule) -> 
             if tier is not None and keys[0] == "profiles" and _option(project):
                 return Where(rule.path, 1, 1)
             if tier is not None:
-                return config_where(project.root, *keys)
+                return project.where(*keys)
     return option_where(text, rule.path, "tier")
 
 
