@@ -62,7 +62,10 @@ def tables(project: SampleProject) -> dict[str, tuple[str, ...]]:
 class Beside:
     """Other commands on the project, side by side with what watches it."""
 
-    COMMANDS = ("build", "build -k", "build -k --force *", "gc", "plan", "check", "audit")
+    COMMANDS = (
+        *("build", "build -k", "build -k --force *", "gc", "plan", "check", "audit"),
+        *("diff", "lineage", "ls", "log", "test", "plan --explain", "cache verify"),
+    )
 
     def __init__(self, project: SampleProject, chance: random.Random) -> None:
         self._root, self._chance = project.root, chance
