@@ -7,11 +7,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from rules.config.table_reading import checked_table, flawless, place_in
 from rules.errors import UserError
 from rules.formats import registry
 from rules.formats.source import Source, location_flaw, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
+
+_PROMISES = {
+    **dict.fromkeys(("key", "unique", "primary_key"), 'key = ["id"]'),
+    "not_null": "columns.id.not_null = true",
+    **dict.fromkeys(("accepted", "accepted_values"), 'columns.status.accepted = ["open", "paid"]'),
+    **dict.fromkeys(("references", "relationships", "foreign_key"), 'columns.customer.references = "customers.id"'),
+    **dict.fromkeys(("checks", "tests", "data_tests"), '[[contracts.NAME.checks]] with name = "…" and sql = "…"'),
+    "constraints": 'key = ["id"], columns.id.not_null = true',
+    **{one: f"{one} = …" for one in ("exact", "severity")},
+}
+"""Keys of contracts, and what other tools call them, each with how it is declared."""
 
 
 def read_sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) -> dict[str, Source]:
@@ -45,11 +58,31 @@ def read_pattern(text: str, root: Path, key: str, entries: dict[str, Any]) -> Pa
 
 
 def _source(text: str, name: str, value: Any) -> Source:
+    if isinstance(value, dict):
+        _require_no_promise(text, name, value)
     source = source_of(checked_table(text, value, source_table(), ("sources", name)))
     for wrong in (location_flaw(source), *(one.flaw(source.options) for one in registry.FORMATS)):
         flawless(text, wrong, "sources", name)
     _require_state_of_table(text, name, source)
     return source
+
+
+def _require_no_promise(text: str, name: str, table: dict[str, Any]) -> None:
+    """Raise `UserError` where a source's table says what a contract does."""
+    known = {field.encode_name for field in msgspec.structs.fields(source_table())}
+    told = next((key for key in table if key not in known), None)
+    columns = table.get("columns")
+    typed = columns if isinstance(columns, dict) else {}
+    column = next((one for one, value in typed.items() if isinstance(value, dict)), None)
+    contract = "[contracts.NAME], NAME being the source" if is_pattern(name) else f"[contracts.{name}]"
+    if told in _PROMISES:
+        message = f"'{told}' in [sources.{name}] is a promise, which belongs into a contract"
+        hint = f"write it under {contract}: {_PROMISES[told]}"
+        raise UserError(message, code="config", where=place_in(text, "sources", name, told), hint=hint)
+    if told is None and column is not None:
+        message = f"'columns.{column}' in [sources.{name}] must be a type, not a table"
+        hint = f'write {column} = "string", and what its values promise under {contract}: columns.{column} = {{ … }}'
+        raise UserError(message, code="config", where=place_in(text, "sources", name, "columns", column), hint=hint)
 
 
 def _require_state_of_table(text: str, name: str, source: Source) -> None:

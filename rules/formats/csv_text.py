@@ -19,7 +19,7 @@ from rules.files.source_listing import COMPRESSED
 from rules.formats.contract import IngestError, first_line, require_distinct
 from rules.formats.delimiters import delimiter_hint, likely_delimiter
 from rules.formats.spelling import Column
-from rules.formats.text_file import AS_UTF8, hint, require_no_utf16
+from rules.formats.text_file import AS_UTF8, hint, require_text
 from rules.formats.text_places import place_in_csv
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def look(file: TextFile, source: Source, declared: Mapping[str, pa.DataType], bl
     "rows": their number; "names": of the columns; "columns": records of those whose types are not declared.
     """
     with _located(file, source, None, single=False):
-        require_no_utf16(file)
+        require_text(file)
         names = _names(file, source, block)
     _require_distinct(file, source, names)
     columns = {name: Column() for name in names if name not in declared}

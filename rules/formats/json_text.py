@@ -12,7 +12,7 @@ from rules.formats.contract import IngestError, first_line
 from rules.formats.json_errors import broken_line, conflict, misfit, require_kept, require_utf8, typed
 from rules.formats.json_numbers import NUMBERS, quoted
 from rules.formats.json_schema import Seen, as_parsed, read_lines
-from rules.formats.text_file import require_no_utf16
+from rules.formats.text_file import require_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -85,7 +85,7 @@ def _blocks(file: TextFile, size: int) -> Iterator[tuple[int, list[bytes]]]:
 
 def _require_lines(file: TextFile) -> None:
     try:
-        require_no_utf16(file)
+        require_text(file)
         with file.open() as stream:
             beginning = stream.read(1024)
     except OSError as error:

@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 AS_UTF8 = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 OLD > NEW"
 """What to do about a text in another encoding."""
 
+_NO_TEXT = {
+    rb"\x1f\x8b": ("gzip", "decompress it (gunzip), or give the file a name that ends in .gz"),
+    rb"\(\xb5/\xfd": ("zstd", "decompress it (unzstd), or give the file a name that ends in .zst"),
+    rb"\x04\"M\x18": ("lz4", "decompress it (unlz4), or give the file a name that ends in .lz4"),
+    rb"BZh[1-9]1AY&SY": ("bzip2", "decompress it (bunzip2), or give the file a name that ends in .bz2"),
+    rb"\xfd7zXZ\0": ("xz", "decompress it (unxz)"),
+    rb"PK\x03\x04": ("a ZIP archive, as workbooks are", "unpack it, or save the sheet as CSV in UTF-8"),
+    rb"PAR1[\0-\x1f]": ("Parquet", 'declare format = "parquet"'),
+    rb"ARROW1\0": ("Arrow IPC", 'declare format = "arrow"'),
+}
+"""Patterns of how files that are no text begin, after each format's specification; what they are, and what to do."""
+
 
 class ChangedFileError(Exception):
     """A file is not the one that was cut into blocks. path: of it."""
@@ -99,13 +111,19 @@ class _BlockReader(io.RawIOBase):
             raise ChangedFileError(self._path)
 
 
-def require_no_utf16(file: TextFile) -> None:
-    """Raise `IngestError` for a file that begins as UTF-16 and UTF-32 do. Raises OSError."""
+def require_text(file: TextFile) -> None:
+    """Raise `IngestError` for a file that begins as UTF-16, compressed files and tables of other formats do.
+
+    Raises OSError.
+    """
     with file.open() as stream:
-        beginning = stream.read(2)
-    if beginning in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        beginning = stream.read(16)
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         remedy = "save the file as UTF-8, for example: iconv -f UTF-16 -t UTF-8 OLD > NEW"
         raise IngestError("is UTF-16 and not UTF-8", file=file.number, line=1, column=1, hint=remedy)
+    for mark, (kind, remedy) in _NO_TEXT.items():
+        if re.match(mark, beginning):
+            raise IngestError(f"is no text but {kind}", file=file.number, hint=remedy)
 
 
 def hint(source: Source, name: str) -> str:

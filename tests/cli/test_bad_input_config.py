@@ -81,6 +81,30 @@ def test_unknown_key_comes_with_a_suggestion(project: SampleProject, case: str) 
     assert _refused_config(project, text) == (message, hint)
 
 
+PROMISES = {
+    "key": (f'{ORDERS}{MARK}key = ["id"]\n', "'key' in [sources.orders] is a", '[contracts.orders]: key = ["id"]'),
+    "a word of dbt": (f"{ORDERS}{MARK}data_tests = []\n", "'data_tests' in [sources.orders]", "[[contracts.NAME.che"),
+    "a word of SQL": (f'{ORDERS}{MARK}primary_key = "id"\n', "'primary_key' in [sources.orders] is", 'key = ["id"]'),
+    "not_null": (f'{ORDERS}{MARK}not_null = ["id"]\n', "'not_null' in [sources.orders]", "columns.id.not_null = true"),
+    "of a pattern": (
+        f'{NAMED}[sources."seed_*"]\npath = "data/*.csv"\n{MARK}key = ["id"]\n',
+        "'key' in [sources.seed_*] is a promise", "[contracts.NAME], NAME being the source",
+    ),
+    "of a column": (
+        f'{ORDERS}columns = {{ {MARK}id = {{ type = "int64", not_null = true }} }}\n',
+        "'columns.id' in [sources.orders] must be a type, not a table",
+        'id = "string", and what its values promise under [contracts.orders]',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PROMISES)
+def test_a_promise_of_a_source_is_sent_to_its_contract(project: SampleProject, case: str) -> None:
+    text, message, hint = PROMISES[case]
+    said = _refused_config(project, text)
+    assert (message in said[0], hint in (said[1] or "")) == (True, True), said
+
+
 WRONG = {
     "name": (f"[project]\n{MARK}name = 3\n", "'name' must be a string, not an integer"),
     "rules": (f'{NAMED}{MARK}rules = "rules"\n', "'rules' must be a list, not a string"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -244,6 +246,12 @@ def test_a_delimiter_is_not_remembered_from_a_file_of_another_kind(tmp_path: Pat
         ("t.json", '{"a":1}\n{"a"\n:99999999999999999999}\n', "2:5", ("no whole object",)),
         ("t.json", "{}\n{}\n", None, ("no columns",)),
         ("t.csv.gz", "a\n1\n", None, ("t.csv.gz",)),
+        ("t.csv", gzip.compress(b"a,b\n1,2\n"), None, ("no text but gzip",)),
+        ("t.csv.gz", gzip.compress(gzip.compress(b"a,b\n1,2\n")), None, ("no text but gzip",)),
+        ("t.jsonl", bz2.compress(b'{"a":1}\n'), None, ("no text but bzip2",)),
+        ("t.csv", lzma.compress(b"a,b\n1,2\n"), None, ("no text but xz",)),
+        ("t.csv", b"PK\x03\x04\x14\0\0\0\x08\0xl/workbook.xml", None, ("ZIP archive",)),
+        ("t.jsonl", b"PAR1\x15\x04\x15\x10PAR1", None, ("no text but Parquet",)),
     ],
 )
 def test_files_that_cannot_be_read(
@@ -252,6 +260,10 @@ def test_files_that_cannot_be_read(
     found = error(tmp_path, file, content)
     assert all(word in found["message"] + str(found["where"]) for word in words), found
     assert found["where"] == f"data/{file}" + (f":{place}" if place else "")
+
+
+def test_a_header_that_begins_like_the_mark_of_a_format_is_a_header(tmp_path: Path) -> None:
+    assert rows(tmp_path, "t.csv", "PAR1,BZh9\n1,2\n") == [{"PAR1": 1, "BZh9": 2}]
 
 
 def test_a_late_value_of_another_kind_makes_the_column_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
