@@ -281,6 +281,18 @@ def minus(reading: Reading) -> Iterator[Rewrite]:
             yield Rewrite(token.start, token.end + 1, ("EXCEPT",))
 
 
+def materialized(reading: Reading) -> Iterator[Rewrite]:
+    """WITH a AS [NOT] MATERIALIZED (SELECT 1) → WITH a AS (SELECT 1): it says how the rows are computed, not which."""
+    tokens = reading.tokens
+    for number in range(2, len(tokens) - 1):
+        words = [token.text.upper() for token in tokens[number - 2 : number + 2]]
+        if words[2:] != ["MATERIALIZED", "("] or tokens[number].token_type == TokenType.IDENTIFIER:
+            continue
+        if words[1] == "AS" or words[:2] == ["AS", "NOT"]:
+            begin = tokens[number if words[1] == "AS" else number - 1].start
+            yield Rewrite(begin, tokens[number + 1].start, ())
+
+
 CONSTRUCTS: tuple[Construct, ...] = (
     from_first,
     statement_pivots,
@@ -300,6 +312,7 @@ CONSTRUCTS: tuple[Construct, ...] = (
     top_rows,
     series,
     minus,
+    materialized,
 )
 
 _LIST_ROWS = "the elements as rows: SELECT array_agg(x + 1) FROM (SELECT unnest(l) AS x FROM t) AS q"
