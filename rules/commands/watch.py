@@ -17,12 +17,13 @@ from rules.terminal.arguments import (
     not_negative,
     request_of,
 )
-from rules.watching.answers import Answers, outside_folders
-from rules.watching.changes import Changes
+from rules.watching.answers import Answers
+from rules.watching.changes import Changes, outside_folders
 from rules.watching.screen import answer_document, built_lines, plan_lines, rows_lines, saved_line
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from rules.terminal.output import Output
     from rules.watching.answers import Answer
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         screen.planned(planned)
         return True
 
-    for changed in Changes(core.root, lambda: outside_folders(core), screen.gone).batches():
+    for changed in Changes(core.root, lambda: _outside(core), screen.gone).batches():
         if options.plan_only:
             planned = answers.plan(changed)
             if is_wanted(planned):
@@ -73,6 +74,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if (signal := signals.came()) is not None:
         raise signals.Stopped(signal)
     return 0
+
+
+def _outside(core: Core) -> list[Path]:
+    """Return the folders outside of the project that are watched, too; none while rules.toml is broken."""
+    try:
+        return outside_folders(core.project())
+    except UserError:
+        return []
 
 
 def _require_sense(first: Answer, show: str | None) -> None:

@@ -22,9 +22,11 @@ from rules.errors import UserError, UserErrors
 from rules.files.project_paths import FILE
 from rules.lsp.texts import Text
 from rules.lsp.workbench import Workbench
+from rules.watching.changes import Changes, outside_folders
 
 if TYPE_CHECKING:
     from compiler.lint.findings import Finding
+    from rules.errors import Where
     from rules.lsp.workbench import Known
 
 _PAUSE = 0.02
@@ -80,8 +82,7 @@ class RulesServer(LanguageServer):
         wanted = {path: self._diagnostics(path, found) for path, found in known.findings.items()}
         if known.error is not None:
             where = known.error.where
-            line, column = (where.line or 1, where.column or 1) if where is not None else (1, 1)
-            place = lsp.Position(line - 1, column - 1)
+            place = self._place(where)
             said = lsp.Diagnostic(lsp.Range(place, place), said_of(known.error), lsp.DiagnosticSeverity.Error)
             path = where.path if where is not None else FILE
             wanted.setdefault(path, []).append(said)
@@ -99,10 +100,20 @@ class RulesServer(LanguageServer):
         if workspace is not None and workspace.inlay_hint is not None and workspace.inlay_hint.refresh_support:
             self.workspace_inlay_hint_refresh(None)
 
+    def _place(self, where: Where | None) -> lsp.Position:
+        """Return where an error is, which counts characters, in the units of the protocol."""
+        line, column = (where.line or 1, where.column or 1) if where is not None else (1, 1)
+        assert self.bench is not None
+        try:
+            text = Text(self.bench.checked_text(where.path if where is not None else FILE))
+        except UserError:  # it cannot be read, which is what the error says
+            return lsp.Position(line - 1, column - 1)
+        return text.position_of(line, column)
+
     def _diagnostics(self, path: str, found: list[Finding]) -> list[lsp.Diagnostic]:
         assert self.bench is not None
         try:
-            text = Text(self.bench.text(path))
+            text = Text(self.bench.checked_text(path))
         except UserError:  # it is not UTF-8, which is what the finding says
             text = Text("")
         return [diagnostic(one, text) for one in found]
@@ -134,6 +145,7 @@ class Checker(threading.Thread):
         self._server = server
         self._changed = threading.Event()
         self._saved = True
+        self._watcher: Watcher | None = None
 
     def wake(self, *, saved: bool = False) -> None:
         """Say that something changed."""
@@ -152,6 +164,7 @@ class Checker(threading.Thread):
                 threading.Event().wait(_PAUSE)
             try:
                 server.publish(bench.check(_Quiet().say))
+                self._watch()
                 if self._saved and not self._changed.is_set():
                     self._saved = False
                     bench.make_plan(_Quiet())
@@ -159,6 +172,42 @@ class Checker(threading.Thread):
                     bench.learn_signatures()
             except Exception as error:  # noqa: BLE001 — a bug costs this answer, and not the server
                 server.window_log_message(lsp.LogMessageParams(lsp.MessageType.Error, f"internal error: {error!r}"))
+
+    def _watch(self) -> None:
+        """Begin to watch the files, once it is known where all of them are."""
+        if self._watcher is None:
+            self._watcher = Watcher(self._server, self)
+            self._watcher.start()
+
+
+class Watcher(threading.Thread):
+    """Wakes the checker when files change, whoever changes them: another editor, a program, a branch checked out.
+
+    Not every editor tells, and none of what is outside of its folders. Without the package that watches, editors must.
+    """
+
+    def __init__(self, server: RulesServer, checker: Checker) -> None:
+        super().__init__(daemon=True, name="watcher")
+        self._server, self._checker = server, checker
+
+    def run(self) -> None:
+        """Watch until the process ends."""
+        bench = self._server.bench
+        assert bench is not None
+        try:
+            for _ in Changes(bench.root, self._outside, self._gone).batches():
+                self._checker.wake(saved=True)
+        except (UserError, OSError, RuntimeError) as error:  # no package; no more files may be watched
+            why = said_of(error) if isinstance(error, UserError) else str(error)
+            said = f"files that others change are noticed only where the editor tells of them: {why}"
+            self._server.window_log_message(lsp.LogMessageParams(lsp.MessageType.Warning, said))
+
+    def _outside(self) -> list[Path]:
+        known = self._server.bench.known if self._server.bench is not None else None
+        return outside_folders(known.project) if known is not None else []
+
+    def _gone(self) -> None:
+        self._checker.wake(saved=True)
 
 
 class _Quiet:

@@ -28,6 +28,12 @@ class Text:
         before = self.text[self._starts[line] : offset]
         return Position(line, len(before) if before.isascii() else len(before.encode("utf-16-le")) // 2)
 
+    def position_of(self, line: int, column: int) -> Position:
+        """Return a place that is given by line and character, both from 1."""
+        if line > len(self._starts):
+            return Position(line - 1, column - 1)
+        return self.position(min(self._starts[line - 1] + column - 1, len(self.text)))
+
     def offset(self, position: Position) -> int:
         """Return the character at a place; the end of its line, or of the text, for a place beyond."""
         if position.line >= len(self._starts):

@@ -111,6 +111,12 @@ class Workbench:
         unsaved = self._unsaved.get(path)
         return unsaved if unsaved is not None else read_text(self.root / path, path)
 
+    def checked_text(self, path: str) -> str:
+        """Return the text of a file as a check reads it: rules.toml counts as it is saved. Raises `UserError`."""
+        from rules.config.project import read_text
+
+        return read_text(self.root / FILE, FILE) if path == FILE else self.text(path)
+
     def unsaved(self) -> dict[str, str]:
         """Return the texts of rule files in SQL that differ from the files."""
         with self._lock:

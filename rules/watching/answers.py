@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.errors import INTERNAL, UserError, UserErrors
@@ -163,23 +162,6 @@ def errors_of(error: Exception) -> tuple[UserError, ...]:
         return (error,)
     message = f"internal error: {type(error).__name__}: {error}"
     return (UserError(message, code="internal", hint="this is a bug of rules; please report it", exit_code=INTERNAL),)
-
-
-def outside_folders(core: Core) -> list[Path]:
-    """Return the folders outside of a project in which files of its sources are; none if rules.toml is broken."""
-    try:
-        project = core.project()
-    except UserError:
-        return []
-    root, found = core.root.resolve(), set[Path]()
-    for source in project.sources.values():
-        if "://" in source.path:
-            continue
-        place = Path(root / source.path.split("*")[0])
-        folder = place if place.is_dir() else place.parent
-        if folder.is_dir() and not folder.resolve().is_relative_to(root):
-            found.add(folder.resolve())
-    return sorted(found)
 
 
 def _planned(files: tuple[str, ...], prepared: Prepared, started: float) -> Answer:

@@ -17,6 +17,8 @@ from rules.files.project_paths import FILE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from rules.config.project import Project
+
 _TOGETHER_MS = 400
 """Changes that go on without a pause are one batch for at most so long."""
 _PAUSE_MS = 10
@@ -24,6 +26,19 @@ _PAUSE_MS = 10
 _TICK_MS = 100
 """How often to look whether the folder is still the one that is watched."""
 _GONE_SECONDS = 0.2
+
+
+def outside_folders(project: Project) -> list[Path]:
+    """Return the folders outside of a project in which files of its sources are."""
+    root, found = project.root.resolve(), set[Path]()
+    for source in project.sources.values():
+        if "://" in source.path:
+            continue
+        place = Path(root / source.path.split("*")[0])
+        folder = place if place.is_dir() else place.parent
+        if folder.is_dir() and not folder.resolve().is_relative_to(root):
+            found.add(folder.resolve())
+    return sorted(found)
 
 
 class Changes:

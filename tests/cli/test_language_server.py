@@ -172,6 +172,54 @@ def test_diagnostics_are_those_of_check_while_typing(sample: SampleProject) -> N
 
 
 @pytest.mark.slow
+def test_files_that_others_change_are_noticed(sample: SampleProject, tmp_path: Path) -> None:
+    """By another editor, which replaces files, or a branch checked out: this editor tells nothing of it."""
+
+    def replaced(path: str, text: str) -> None:
+        beside = tmp_path / "beside"
+        beside.write_text(text)
+        beside.replace(sample.root / path)
+
+    async def session(editor: Editor) -> None:
+        await editor.until(lambda found: not any(found.values()))
+        replaced("rules/added.sql", "SELECT l.id, l.twcie FROM large AS l")
+        await editor.until(lambda found: [one.code for one in found.get("rules/added.sql", [])] == ["R003"])
+        replaced("rules/added.sql", "SELECT l.id, l.twice FROM large AS l")
+        await editor.until(lambda found: not any(found.values()))
+        toml = sample.read("rules.toml")
+        replaced("rules.toml", f'{toml}"\U0001f600" = nothing\n')
+        await editor.until(lambda found: len(found.get("rules.toml", [])) == 1)
+        (broken,) = editor.diagnostics[editor.uri("rules.toml")]
+        assert broken.range.start.character == len('"_" = ') + 1  # in units of UTF-16
+        replaced("rules.toml", toml)
+        for number in range(20):
+            replaced(f"rules/wrong{number}.sql", "SELECT l.id, l.twcie FROM large AS l")
+        await editor.until(lambda found: sum(map(bool, found.values())) == 20)
+        for number in range(20):
+            (sample.root / f"rules/wrong{number}.sql").unlink()
+        await editor.until(lambda found: not any(found.values()))
+
+    edited(sample, session)
+
+
+@pytest.mark.slow
+def test_findings_of_settings_stay_where_they_are_while_these_are_edited(sample: SampleProject) -> None:
+    """A check reads rules.toml as it is saved; editors move what they show of it, as lines are written above it."""
+    sample.write("rules.toml", sample.read("rules.toml") + '[contracts.large]\nkey = ["nope"]\n')
+
+    async def session(editor: Editor) -> None:
+        await editor.until(lambda found: len(found.get("rules.toml", [])) == 1)
+        (shown,) = editor.diagnostics[editor.uri("rules.toml")]
+        editor.open("rules.toml")
+        editor.type("rules.toml", f"# a\n# b\n{sample.read('rules.toml')}")
+        editor.type("rules/passed.sql", "SELECT l.id, l.twcie FROM large AS l")
+        await editor.until(lambda found: len(found["rules/passed.sql"]) == 1)
+        assert editor.diagnostics[editor.uri("rules.toml")] == [shown]
+
+    edited(sample, session)
+
+
+@pytest.mark.slow
 def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
     sample.write("rules/passed.sql", "SELECT * FROM large AS l WHERE id > 1\n")
 
