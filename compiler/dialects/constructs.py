@@ -281,12 +281,19 @@ def minus(reading: Reading) -> Iterator[Rewrite]:
             yield Rewrite(token.start, token.end + 1, ("EXCEPT",))
 
 
+_BEGINS_QUERY = {"SELECT", "WITH", "VALUES", "FROM", "("}
+
+
 def materialized(reading: Reading) -> Iterator[Rewrite]:
-    """WITH a AS [NOT] MATERIALIZED (SELECT 1) → WITH a AS (SELECT 1): it says how the rows are computed, not which."""
+    """WITH a AS [NOT] MATERIALIZED (SELECT 1) → WITH a AS (SELECT 1): it says how the rows are computed, not which.
+
+    FROM t AS materialized (a) is a table's alias.
+    """
     tokens = reading.tokens
-    for number in range(2, len(tokens) - 1):
-        words = [token.text.upper() for token in tokens[number - 2 : number + 2]]
-        if words[2:] != ["MATERIALIZED", "("] or tokens[number].token_type == TokenType.IDENTIFIER:
+    for number in range(2, len(tokens) - 2):
+        words = [token.text.upper() for token in tokens[number - 2 : number + 3]]
+        is_alias = words[4] not in _BEGINS_QUERY or tokens[number].token_type == TokenType.IDENTIFIER
+        if words[2:4] != ["MATERIALIZED", "("] or is_alias:
             continue
         if words[1] == "AS" or words[:2] == ["AS", "NOT"]:
             begin = tokens[number if words[1] == "AS" else number - 1].start
