@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -18,6 +18,8 @@ from rules.errors import Flaw
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Severity = Literal["error", "warn"]
+_KEY = 'write key = ["id"], which is unique and never NULL'
+_TESTS = "write not_null, accepted or references of a column; anything else is a query of rows that fail, in [[checks]]"
 
 
 class ColumnContract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -25,6 +27,16 @@ class ColumnContract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     A date or timestamp that is accepted is the same as its text: the engine reads either as the column's type.
     """
+
+    CALLED_ELSEWHERE: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("unique", "primary_key"), f"{_KEY}, for the whole table"),
+        **dict.fromkeys(("tests", "data_tests", "constraints"), _TESTS),
+        "data_type": 'write type = "string"',
+        "accepted_values": 'write accepted = ["open", "paid"]',
+        "nullable": "write not_null = true",
+        **dict.fromkeys(("relationships", "foreign_key"), 'write references = "customers.id"'),
+    }
+    """Keys that other tools have, and what to write."""
 
     type: str = ""
     not_null: bool = False
@@ -50,6 +62,15 @@ class Contract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     key: columns that tell its rows apart, never NULL. severity: of checks that say no other. exact: every column is
     declared.
     """
+
+    CALLED_ELSEWHERE: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("unique", "primary_key", "unique_key", "grain"), _KEY),
+        **dict.fromkeys(("tests", "data_tests", "constraints", "audits"), _TESTS),
+        "not_null": "write columns.id.not_null = true",
+        "accepted": 'write columns.status.accepted = ["open", "paid"]',
+        "references": 'write columns.customer.references = "customers.id"',
+    }
+    """Keys that other tools have or that belong to a column, and what to write."""
 
     key: tuple[str, ...] = ()
     columns: dict[str, ColumnContract] = {}

@@ -19,7 +19,7 @@ import msgspec
 from rules.config.contract import Contract, flaw
 from rules.config.toml_documents import TomlError, parse_toml
 from rules.config.toml_positions import closest, key_places, string_places
-from rules.config.toml_types import did_you_mean, wrong_type
+from rules.config.toml_types import hint_for, wrong_type
 from rules.errors import FAILED, Flaw, UserError, Where
 from rules.storage.writer_options import PLAIN, WriterOptions, flaws
 
@@ -156,7 +156,7 @@ def _decode(block: _Block, path: str) -> RuleOptions:
     for key, value in raw.items():
         if key not in fields:
             at = block.place(*closest(places, (key,)))
-            raise _error(f"unknown option '{key}'", path, *at, did_you_mean(key, fields))
+            raise _error(f"unknown option '{key}'", path, *at, hint_for(key, RuleOptions))
         wrong = _wrong(value, fields[key].type, (key,))
         if wrong is not None:
             raise _error(wrong.message, path, *block.place(*closest(places, wrong.path)), wrong.hint)

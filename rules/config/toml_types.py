@@ -25,7 +25,7 @@ def wrong_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: tupl
     for key in value:
         if key not in fields:
             inside = f" in [{'.'.join(path)}]" if path else ""
-            return Flaw((*path, key), f"unknown {what} '{key}'{inside}", did_you_mean(key, fields))
+            return Flaw((*path, key), f"unknown {what} '{key}'{inside}", hint_for(key, kind))
     for name, item in fields.items():
         if item.required and name not in value:
             return Flaw(path, f"missing {what} '{name}' in [{'.'.join(path)}]", f'add {name} = "…"')
@@ -72,6 +72,12 @@ def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "a boolean"
     return _KINDS.get(type(value), "a date or time")
+
+
+def hint_for(key: str, kind: type[msgspec.Struct]) -> str:
+    """Return what to do about a key that a table does not have: what its `CALLED_ELSEWHERE` says, else what is near."""
+    elsewhere: Mapping[str, str] = getattr(kind, "CALLED_ELSEWHERE", {})
+    return elsewhere.get(key) or did_you_mean(key, (item.encode_name for item in msgspec.structs.fields(kind)))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -71,6 +71,26 @@ BROKEN = {
         "unknown key 'notnull' in [columns.status]",
         "did you mean 'not_null'?",
     ),
+    "a column's unique": (
+        "[columns.status]\n«unique = true",
+        "unknown key 'unique' in [columns.status]",
+        'write key = ["id"], which is unique and never NULL, for the whole table',
+    ),
+    "a word of dbt": (
+        '[columns.status]\n«accepted_values = ["open"]',
+        "unknown key 'accepted_values' in [columns.status]",
+        'write accepted = ["open", "paid"]',
+    ),
+    "a word of SQLMesh": (
+        '«grain = ["order_id"]',
+        "unknown option 'grain'",
+        'write key = ["id"], which is unique and never NULL',
+    ),
+    "a column's promise of the table": (
+        '«not_null = ["status"]',
+        "unknown option 'not_null'",
+        "write columns.id.not_null = true",
+    ),
     "key of a wrong type": (
         "[columns.status]\n«not_null = 1",
         "'not_null' must be true or false, not an integer",
