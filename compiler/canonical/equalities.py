@@ -104,9 +104,9 @@ def drop_constant_keys(query: exp.Query, facts: Facts) -> exp.Query:
     … WHERE t.a = 'x' ORDER BY t.a, t.b → … WHERE t.a = 'x' ORDER BY t.b
     """
     for select in facts.nodes(query, exp.Select):
-        order = select.args.get("order")
-        if order is None:
-            continue
+        order, grouping = select.args.get("order"), select.args.get("group")
+        if order is None or (grouping is not None and not is_plain_group(grouping)):
+            continue  # a constant that is a key of grouping sets is NULL in those without it
         if select.args.get("distinct") is not None:
             _drop_order_of_one(select)
         else:

@@ -44,6 +44,7 @@ from compiler.canonical.fields import spell_fields
 from compiler.canonical.folding import fold_literals, join_texts
 from compiler.canonical.grouping import (
     drop_distinct_under_distinct,
+    has_sets_of_constants,
     having_to_where,
     order_group_keys,
     spell_aggregates,
@@ -260,7 +261,8 @@ def canonical(
         tree = spell(tree, facts)
     if not repeats_a_list(tree, facts):
         tree = number_names(tree, facts)  # first of all, as passes put things in order by names too
-        if not volatile:  # whose calls may not be moved, merged or dropped
+        # Volatile calls may not be moved, merged or dropped; to the passes a constant has one value.
+        if not volatile and not has_sets_of_constants(tree, facts):
             chosen = PASSES if passes is None else passes
             idle = 0  # passes that have left the tree as it is since the last change of it
             for rewrite in chosen * MOST_ROUNDS:

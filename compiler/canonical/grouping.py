@@ -180,6 +180,21 @@ def is_plain_group(group: exp.Expr) -> bool:
     )
 
 
+def has_sets_of_constants(query: exp.Query, facts: Facts) -> bool:
+    """Whether a constant is a key of grouping sets: its outputs are NULL in the sets without it, and no constants.
+
+    SELECT 'x' AS a, t.b AS b FROM t GROUP BY ROLLUP ('x', t.b)
+    """
+    return any(
+        not has(key, exp.Column, exp.Query)
+        for group in facts.nodes(query, exp.Group)
+        for sets in find_all(group, *_SETS)
+        for listed in sets.expressions
+        for key in (listed.expressions if isinstance(listed, exp.Tuple) else [listed])
+        if not isinstance(key, _SETS)
+    )
+
+
 def _only_expressions(group: exp.Expr) -> bool:
     return bool(group.expressions) and all(not value for key, value in group.args.items() if key != "expressions")
 

@@ -259,6 +259,19 @@ class Grammar(OperatorParser):
             self._advance()
         return super()._parse_value(values)
 
+    def _parse_cube_or_rollup(self, with_prefix: bool = False) -> exp.Cube | exp.Rollup | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
+        """Parse CUBE or ROLLUP with any keys, such as CUBE (a > 1, b IS NULL)."""
+        if not self._match_set((TokenType.CUBE, TokenType.ROLLUP)):
+            return None
+        kind = exp.Cube if self._prev.token_type == TokenType.CUBE else exp.Rollup
+        return self.expression(
+            kind(expressions=[] if with_prefix else self._parse_wrapped_csv(self._parse_disjunction))
+        )
+
+    def _parse_grouping_set(self) -> exp.Expr | None:
+        """Parse a set of keys, or one key, which may be a comparison."""
+        return self._parse_grouping_sets() or self._parse_cube_or_rollup() or self._parse_disjunction()
+
     def _parse_window(self, this: exp.Expr | None, alias: bool = False) -> exp.Expr | None:  # noqa: FBT001, FBT002 — SQLGlot's signature
         """As SQLGlot, which would move a nested function's IGNORE NULLS to this one."""
         if isinstance(this, exp.AggFunc) and self._treats_nulls:

@@ -49,3 +49,6 @@ SELECT t.a FROM (SELECT o.status AS a, o.item_id AS b, COUNT(*) AS n FROM orders
 WITH orders("A") AS (SELECT _0.status || '-' || status AS status FROM orders AS _0 JOIN readings AS r ON _0.paid = r.ok WHERE _0.order_id IN (SELECT DISTINCT z.sensor_id AS _c2 FROM readings AS z LEFT SEMI JOIN readings AS _t2 ON z.sensor_id = _t2.counter)) SELECT 1.5 AS a, 0.01 AS b FROM orders, orders AS "a b" WHERE ("a b"."A" IS DISTINCT FROM 'north');
 -- case: a_one_that_is_read_beside_a_column_that_is_not
 SELECT x.a, y.b FROM (SELECT 1 AS a, o.status AS b FROM orders AS o ORDER BY o.order_id LIMIT 3) AS x CROSS JOIN (SELECT 1 AS a, 2 AS b FROM orders AS o ORDER BY o.order_id LIMIT 2) AS y WHERE x.a < y.b;
+
+-- case: order_by_constant_key_of_rollup
+SELECT 'x' AS a, region AS b, COUNT(*) AS n FROM customers GROUP BY ROLLUP ('x', region) ORDER BY a DESC, n, b;
