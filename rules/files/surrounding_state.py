@@ -10,11 +10,16 @@ if TYPE_CHECKING:
 
 
 def state_of_folder(path: str) -> str | None:
-    """Return a digest of the names in a folder, without hidden ones and compiled code; None if there is no folder."""
+    """Return a digest of the names in a folder, without hidden ones and compiled code; None if there is nothing.
+
+    Of a file that somebody looked for, a digest of its size.
+    """
     from cache.filedigest import digest_of_bytes
 
     try:
         names = sorted(name for name in os.listdir(path) if not name.startswith(".") and name != "__pycache__")
+    except NotADirectoryError:
+        return digest_of_bytes(b"\0%d" % os.stat(path).st_size) if os.path.isfile(path) else None
     except OSError:
         return None
     return digest_of_bytes("\0".join(names).encode(errors="surrogateescape"))

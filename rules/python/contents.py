@@ -49,7 +49,8 @@ def _array(one: np.ndarray[Any, Any]) -> list[Any]:
     items = plain.tolist() if plain.dtype.hasobject else plain.tobytes()
     masked = [np.ma.getmaskarray(one).tobytes()] if isinstance(one, np.ma.MaskedArray) else []
     more = [] if type(one) is np.ndarray else [type(one).__name__, *masked]
-    return [str(one.dtype), list(one.shape), items, *more]
+    order = [] if plain.flags.c_contiguous else [list(plain.strides)]  # by which ravel("K") goes
+    return [str(one.dtype), list(one.shape), items, *more, *order]
 
 
 _MADE_BY: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], list[Any]]], ...] = (

@@ -39,6 +39,7 @@ from rules.python.syntax import (
     Tree,
     assigned,
     definition,
+    fewest_arguments,
     fixed_names,
     keywords,
     local_names,
@@ -49,10 +50,13 @@ from rules.python.syntax import (
     undecorated,
 )
 from rules.python.unseen import (
+    Use,
+    are_names,
     are_texts,
     attributes_of,
     looks_at_texts,
     require_lasting,
+    require_no_text_of_now,
     require_plain_attributes,
     require_seen,
 )
@@ -61,6 +65,7 @@ from rules.python.volatile_calls import followed
 
 _MODULES = re.compile(rf"\b{PREFIX}[0-9]+\.")
 """The beginning of the name of a project's module, which counts the projects of a process."""
+_ANY_USE = Use()
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None), type(...), range, decimal.Decimal),
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo),
@@ -88,11 +93,12 @@ class _Names:
     """What of the names in the text of functions counts, as a walk through them shows.
 
     kept: of parameters, by which some function gives arguments to another. literally: something looks at the text: at
-    annotations, documentation, signatures.
+    annotations, documentation, signatures. named: something asks what a function is called.
     """
 
     kept: frozenset[str] = frozenset()
     literally: bool = False
+    named: bool = False
 
 
 class _Meaning:
@@ -106,6 +112,7 @@ class _Meaning:
         self._parameters: set[str] = set()
         self._keywords: set[str | None] = set()
         self._literally = names.literally
+        self._named = names.named
         self.is_local = False
         """Whether something depends on the zone of the machine."""
         self._met: dict[int, int] = {}
@@ -115,7 +122,7 @@ class _Meaning:
     def names(self) -> _Names:
         """The names that count, now that all texts are known. Of f(**values), every parameter's does."""
         given = self._parameters if None in self._keywords else self._parameters & self._keywords
-        return _Names(frozenset(given), self._literally)
+        return _Names(frozenset(given), self._literally, self._named)
 
     def of_function(self, function: types.FunctionType) -> Any:
         if id(function) in self._met:
@@ -132,9 +139,10 @@ class _Meaning:
         inner = self._inner_imports(node, function)
         captured |= inner
         local -= inner.keys()
-        reached, writing = [], opened_to_write(undecorated(node))
+        reached, writing, fewest = [], opened_to_write(undecorated(node)), fewest_arguments(undecorated(node))
         for path in dict.fromkeys(paths(undecorated(node), local - captured.keys())):
-            value = self._resolve(path, captured, function.__globals__, writes=path in writing)
+            use = Use(path in writing, fewest.get(path), function.__name__)
+            value = self._resolve(path, captured, function.__globals__, use)
             reached.append([".".join(path), value])
         outside = {**function.__globals__, **captured}
         reached += [
@@ -145,7 +153,8 @@ class _Meaning:
         defaults = [self._of_value(value) for value in function.__defaults__ or ()]
         named = {key: self._of_value(value) for key, value in (function.__kwdefaults__ or {}).items()}
         attributes = self._of_attributes(function, captured.values())
-        return ["function", tree.dump(undecorated(node)), reached, defaults, named, *attributes]
+        called = [["called", function.__name__, function.__qualname__]] if self._known.named else []
+        return ["function", tree.dump(undecorated(node)), reached, defaults, named, *attributes, *called]
 
     def _note(self, node: ast.AST) -> None:
         """Note which names of a function count. Raises `Misuse` if it looks for variables by their names."""
@@ -154,6 +163,9 @@ class _Meaning:
         used = attributes_of(node)
         self.is_local |= depends_on_zone(node)
         self._literally |= are_texts(used)
+        self._named |= are_names(used)
+        if not self._volatile:
+            require_no_text_of_now(node)
         require_plain_attributes(used, volatile=self._volatile)
 
     def _of_attributes(self, function: types.FunctionType, captured: Iterable[Any]) -> list[Any]:
@@ -250,19 +262,16 @@ class _Meaning:
         return self._is_ours(file) if file else value.__name__.startswith(PREFIX)
 
     def _resolve(
-        self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any], *, writes: bool = False
+        self, path: tuple[str, ...], captured: dict[str, Any], known: dict[str, Any], use: Use = _ANY_USE
     ) -> Any:
-        """Return the meaning of a dotted name: modules are followed to the attribute taken from them.
-
-        writes: whether the function only calls it to open files in which it writes, if it is `open`.
-        """
+        """Return the meaning of a dotted name: modules are followed to the attribute taken from them."""
         name, *attributes = path
         if name in captured:
             value = captured[name]
         elif name in known:
             value = known[name]
         elif hasattr(builtins, name):
-            self._look_at((name,), getattr(builtins, name), writes=writes)
+            self._look_at((name,), getattr(builtins, name), use)
             return ["builtin", name]
         else:
             return ["unknown", name]  # it fails when it runs, or is assigned by then
@@ -276,7 +285,7 @@ class _Meaning:
                 f"a function uses the module '{name}' as a value", f"name the attribute that it uses: {name}.…"
             )
         rest = (*path[: len(path) - len(attributes)][-1:], *attributes)
-        self._look_at(rest, value, writes=writes)
+        self._look_at(rest, value, use)
         try:
             given = self._of_given(rest, value)
             return [self._of_value(value), given] if given else self._of_value(value)
@@ -284,10 +293,10 @@ class _Meaning:
             error.facts.setdefault("by way of", ".".join(path))
             raise
 
-    def _look_at(self, path: tuple[str, ...], value: Any, *, writes: bool) -> None:
+    def _look_at(self, path: tuple[str, ...], value: Any, use: Use) -> None:
         """Note what looks at the text of functions. Raises `Misuse` for what nobody would notice."""
         if not self._volatile:
-            require_lasting(path, value, writes=writes)
+            require_lasting(path, value, use)
         require_seen(path, value)
         self._literally |= looks_at_texts(path, value)
         self.is_local |= any(is_local(found) for _, found in followed(path, value))

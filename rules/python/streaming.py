@@ -25,12 +25,14 @@ from compiler.sql.functions import ScalarFunction
 from rules.arrow import plain_type
 from rules.engine.writing import ProductWriter
 from rules.python.faults import Misuse
+from rules.python.reading_in_calls import Quiet
 from rules.storage.types import storable_schema, to_arrow, to_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rules.engine.protocol import EngineInput
+    from rules.python.declarations import PythonRule
 
 CALL = "python_rule"
 """The name of such a rule's code in its query."""
@@ -73,7 +75,7 @@ def compile_stream(
 
 
 def run_stream(
-    function: Any, stream: Stream, inputs: Mapping[str, EngineInput], target: Path, check: Callable[[], None]
+    rule: PythonRule, stream: Stream, inputs: Mapping[str, EngineInput], target: Path, check: Callable[[], None]
 ) -> TableDigest:
     """Run a rule over streams, write its output, and digest it. Raises `Misuse`, and its code's own exceptions.
 
@@ -81,8 +83,9 @@ def run_stream(
     """
     schema = storable_schema(stream.output)
     readers = {name: _reader(entry) for name, entry in inputs.items()}
+    quiet = Quiet(volatile=rule.options.volatile)
     with ProductWriter(target, to_schema(schema)) as writer:
-        for batch in _batches(function(**readers)):
+        for batch in quiet.each(_batches(quiet.run(lambda: rule.function(**readers)))):
             check()
             writer.write(_checked(batch, schema))
         return writer.finish()
@@ -130,7 +133,7 @@ def _reader(entry: EngineInput) -> pa.RecordBatchReader:
                     # A batch without columns would lose its rows.
                     yield whole.select(schema.names).cast(schema) if schema.names else whole.select([])
 
-    return pa.RecordBatchReader.from_batches(schema, batches())
+    return pa.RecordBatchReader.from_batches(schema, Quiet(volatile=True).each(batches()))
 
 
 def _batches(found: Any) -> Iterator[Any]:

@@ -1,8 +1,9 @@
 """What a project's Python reads while it is imported, and while a rule is called: files, folders, the environment.
 
-Python tells an audit hook of every file that it opens and of every folder that it lists; environment variables are
-noted as they are looked up. Only what a project's own code asks for counts, directly or through a package: what an
-import of installed code reads belongs to that code. Libraries that open files without Python (Arrow) are not seen.
+Python tells an audit hook of every file that it opens and of every folder that it lists; files that are looked for and
+environment variables are noted as they are asked for. Only what a project's own code asks for counts, directly or
+through a package: what an import of installed code reads belongs to that code. Libraries that open files without Python
+(Arrow) are not seen.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from rules.files.surrounding_state import state_of_folder, state_of_variable
 
 _FILES = frozenset({"open", "sqlite3.connect"})
 _FOLDERS = frozenset({"os.listdir", "os.scandir"})
+STATUS = "rules.stat"
+"""The event of asking whether a file or folder exists, or how large it is, which Python itself tells nobody of."""
+_HEARD = _FILES | _FOLDERS | {STATUS}
 _DEVICES = ("/dev/", "/proc/", "/sys/")
 _MEMORY = "/dev/shm/"  # noqa: S108 — a folder of files like any other
 _IMPORTING = "importlib._bootstrap"
@@ -33,7 +37,8 @@ _OWN = "rules."
 class Reads:
     """What was read, with the digest that it had when it was first asked for; None for what was not there.
 
-    files and folders: by path, relative to the project inside it. variables: of the environment, by name.
+    files and folders: by path, relative to the project inside it; folders also has files that were looked for and not
+    opened. variables: of the environment, by name.
     """
 
     files: dict[str, str | None] = field(default_factory=dict)
@@ -78,11 +83,11 @@ class ReadsOfProject:
             _active.reads = before
 
     def note_path(self, event: str, path: str) -> None:
-        """Note that a file is being opened, or a folder listed. path: absolute."""
+        """Note that a file is being opened, a folder listed, or either one looked for. path: absolute."""
         inside = os.path.relpath(path, self._root)
         shown = path if inside.startswith("..") else inside.replace(os.sep, "/")
         for reads in self._asking():
-            if event in _FOLDERS:
+            if event in _FOLDERS or event == STATUS:
                 reads.folders.setdefault(shown, state_of_folder(path))
             elif shown not in reads.files:
                 reads.files[shown] = self._digest_of(shown)
@@ -126,34 +131,55 @@ def _asked() -> Iterator[ReadsOfProject | None]:
 def _prepare() -> None:
     """Let Python tell of what is read, from now on: a hook stays as long as the process."""
     sys.addaudithook(_heard)
+    tell_of_reads()
     kind = type(os.environ)
 
     class Environment(kind):  # type: ignore[misc, valid-type] # whatever class this Python has for it
         """The environment, which tells what is looked up."""
 
-        def __getitem__(self, name: str) -> str:
+        def __getitem__(self, name: Any) -> Any:
             if getattr(_active, "reads", None) is not None:
                 with _asked() as reads:
                     if reads is not None:
-                        reads.note_variable(str(name))
-            value: str = super().__getitem__(name)
-            return value
+                        reads.note_variable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
+            return super().__getitem__(name)
 
-    os.environ.__class__ = Environment
+    os.environ.__class__ = os.environb.__class__ = Environment
+
+
+@functools.cache
+def tell_of_reads() -> None:
+    """Let audit hooks hear of `STATUS`, from now on: `os.path.exists`, `Path.is_file` and their like use these two."""
+    for name in ("stat", "access"):
+        asked = getattr(os, name)
+        setattr(os, name, _telling(asked))
+        for options in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
+            if asked in options:
+                options.add(getattr(os, name))
+
+
+def _telling(asked: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(asked)
+    def telling(path: Any, *more: Any, **named: Any) -> Any:
+        if named.get("dir_fd") is None:
+            sys.audit(STATUS, path)
+        return asked(path, *more, **named)
+
+    return telling
 
 
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
-    if (event not in _FILES and event not in _FOLDERS) or getattr(_active, "reads", None) is None:
+    if event not in _HEARD or getattr(_active, "reads", None) is None:
         return
     if event == "open" and (arguments[2] or 0) & os.O_ACCMODE != os.O_RDONLY:
         return
     with _asked() as reads:
-        for path in _paths_of(arguments[0]):
+        for path in paths_of(arguments[0]):
             if reads is not None:
                 reads.note_path(event, path)
 
 
-def _paths_of(given: Any) -> Iterator[str]:
+def paths_of(given: Any) -> Iterator[str]:
     """Yield the absolute path of what is opened, and that of a module's text if it is one of compiled code.
 
     Nothing for a descriptor or a device.

@@ -188,6 +188,28 @@ def opened_to_write(node: ast.AST) -> set[tuple[str, ...]]:
     return {path for path, count in found.items() if count == used[path]}
 
 
+def fewest_arguments(node: ast.AST) -> dict[tuple[str, ...], int]:
+    """Return the fewest arguments in any call of each dotted name; a None, and *more of them, are not counted."""
+    found: dict[tuple[str, ...], int] = {}
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call):
+            given = [*call.args, *(one.value for one in call.keywords)]
+            spread = any(isinstance(one, ast.Starred) for one in call.args) or any(not one.arg for one in call.keywords)
+            count = 99 if spread else sum(not _is_none(one) for one in given)
+            if _is_dotted(call.func):
+                path = next(paths(call.func, set()))
+                found[path] = min(count, found.get(path, count))
+    return found
+
+
+def _is_dotted(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _is_dotted(node.value))
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
 def _only_writes(call: ast.Call) -> bool:
     given = [*call.args[1:2], *(one.value for one in call.keywords if one.arg == "mode")]
     mode = given[0].value if given and isinstance(given[0], ast.Constant) else None

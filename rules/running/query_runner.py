@@ -379,13 +379,13 @@ class Runner:
 
         one = rule.rule
         assert one.streams is not None
-        function = self.session.python.rule(one.path, one.name).function
+        declared = self.session.python.rule(one.path, one.name)
         by_name = {entry.name: entry for entry in inputs}
         resolve = make_resolver(by_name)
         started = time.perf_counter()
         try:
             given = {table: by_name[resolve(table) or ""] for table in one.parsed.tables}
-            digest = run_stream(function, stream_of(one.streams), given, target, self.stop.check)
+            digest = run_stream(declared, stream_of(one.streams), given, target, self.stop.check)
         except StoppedError:
             raise
         except Exception as error:
@@ -405,13 +405,17 @@ def callable_function(
 
     It raises `StoppedError` when it is called after `stop` was asked for.
     """
+    from rules.python.reading_in_calls import Quiet
+
     function = python.function(declared)
 
     def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+        quiet = Quiet(volatile=declared.volatility == "volatile")
+
         def call(*arguments: Any) -> Any:
             stop.check()
             try:
-                return work(*arguments)
+                return quiet.run(work, *arguments)
             except Exception as error:
                 faults.append(python.located(error, declared.file, declared.line))
                 raise

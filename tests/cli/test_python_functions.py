@@ -173,16 +173,26 @@ def test_a_volatile_function_makes_its_callers_volatile(project: SampleProject) 
     )
 
 
-VOLATILE = """import datetime, os, random, time, uuid
+VOLATILE = """import datetime, os, random, threading, time, uuid
 from datetime import date
 from random import random as chance
 import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
 from rules import udf
 
 SEEDED = random.Random(7)
 
 def stamp():
     return time.time()
+
+class Mark:
+    def __init__(self, name):
+        self.name = str(name)
+    def __eq__(self, other):
+        return self.name == other.name
+    def __hash__(self):
+        return hash(self.name)
 """
 VOLATILE_CALLS = {
     "clock": ("datetime.datetime.now().year", "datetime.datetime.now"),
@@ -193,11 +203,33 @@ VOLATILE_CALLS = {
     "numpy": ("int(np.random.rand() * x)", "np.random.rand"),
     "uuid": ("len(str(uuid.uuid4()))", "uuid.uuid4"),
     "system": ("len(os.urandom(x))", "os.urandom"),
+    "counter": ("int(time.perf_counter())", "time.perf_counter"),
+    "monotonic": ("time.monotonic_ns()", "time.monotonic_ns"),
+    "gmtime": ("time.gmtime().tm_sec", "time.gmtime"),
+    "strftime": ("int(time.strftime('%S'))", "time.strftime"),
+    "process": ("os.getpid()", "os.getpid"),
+    "thread": ("threading.get_ident()", "threading.get_ident"),
+    "machine": ("random.SystemRandom().randint(0, x)", "random.SystemRandom"),
+    "unseeded": ("random.Random().randint(0, x)", "random.Random"),
+    "unseeded_numpy": ("int(np.random.default_rng(None).integers(x))", "np.random.default_rng"),
+    "unseeded_state": ("int(np.random.RandomState().randint(x))", "np.random.RandomState"),
+    "arrow": ("int(pc.random(1)[0].as_py() * x)", "pc.random"),
+    "text_of_now": ("int(np.datetime64('now', 's').astype(int))", "datetime64('now')"),
+    "text_of_today": ("pd.Timestamp('today').second", "Timestamp('today')"),
+}
+LASTING = {
+    "seeded": "random.Random(x).randint(0, 9)",
+    "given": "time.gmtime(x).tm_sec + int(time.strftime('%S', time.gmtime(x)))",
+    "seeded_numpy": "int(np.random.default_rng(seed=x).integers(9))",
+    "seeded_arrow": "int(pc.random(1, initializer=7)[0].as_py() * 9)",
+    "spread": "random.Random(*[x]).randint(0, 9)",
+    "text": "int(np.datetime64('2024-01-01', 's').astype(int) % 7)",
+    "hashed": "len({Mark(x), Mark(1)})",
 }
 
 
 def test_a_volatile_call_has_to_be_declared(project: SampleProject) -> None:
-    calls = {**{name: call for name, (call, _) in VOLATILE_CALLS.items()}, "seeded": "random.Random(x).randint(0, 9)"}
+    calls = {**{name: call for name, (call, _) in VOLATILE_CALLS.items()}, **LASTING, "hash": "hash(str(x)) % 7"}
     functions = [f"@udf.python\ndef v_{name}(x: int) -> int:\n    return {call}\n" for name, call in calls.items()]
     project.write("rules/changing.py", VOLATILE + "\n\n".join(functions))
     for name in calls:
@@ -206,7 +238,8 @@ def test_a_volatile_call_has_to_be_declared(project: SampleProject) -> None:
     for name, (_, called) in VOLATILE_CALLS.items():
         message = f"a function calls '{called}', which is volatile: its result changes from run to run"
         assert errors[f"c_{name}"]["message"] == message
-    assert errors["c_seeded"] is None
+    assert errors["c_hash"]["message"].startswith("a function calls 'hash', which is volatile")
+    assert [name for name in LASTING if errors[f"c_{name}"] is not None] == []
     project.write(
         "rules/changing.py", VOLATILE + functions[2].replace("@udf.python", "@udf.python(volatility='volatile')")
     )

@@ -118,6 +118,21 @@ REFUSED = {
 }  # fmt: skip
 
 
+REFUSED_NAMES = {
+    "subclasses": (
+        "class Base: pass\nclass One(Base):\n  v = 1\n", "x + sum(one.v for one in Base.__subclasses__())",
+        "__subclasses__", "in __init_subclass__",
+    ),
+    "by_text": ("FAR = 1\ndef any_one(): pass", "getattr(any_one, '__globals__')['FAR']", "__globals__", "name what"),
+    "line": (
+        "def placed(): pass", "x + placed.__code__.co_firstlineno", "how files are laid out", "what it should say",
+    ),
+    "source": (
+        "def shown(): pass  # one", "x + len(inspect.getsource(shown))", "how files are laid out", "inspect.getsource",
+    ),
+}  # fmt: skip
+
+
 @pytest.mark.slow
 def test_what_cannot_be_compared_is_refused_and_the_rest_of_the_file_is_known(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "project", sources=["numbers"])
@@ -210,3 +225,17 @@ def test_what_is_put_into_modules_and_abstract_classes_of_others_counts(tmp_path
     project.write("rules/put.py", PUT.replace("numbers.Number.register(Size)", "Sized.register(int)"))
     assert project.executed(project.build()) == {"r_by_standard", "r_by_own"}
     assert [project.product(f"r_{name}")["x"].to_pylist() for name in names] == [[2, 4], [0, 0], [1, 1], [0, 0]]
+
+
+def test_what_finds_classes_or_variables_or_places_in_files_is_refused(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path / "project", sources=["numbers"])
+    project.parquet("numbers", {"n": [1, 2]})
+    text = HEADER.replace("import abc", "import abc, inspect")
+    text += "\n\n".join(f"{one[0]}\n\n{declared(case, one[1])}" for case, one in REFUSED_NAMES.items())
+    project.write("rules/functions.py", text)
+    for case in REFUSED_NAMES:
+        project.sql(case, f"SELECT f_{case}(n.n) AS v FROM numbers AS n")
+    errors = {one["name"]: str(one["error"]) for one in build(project, "-k", expect=1).document["products"]}
+    for case, (_, _, message, hint) in REFUSED_NAMES.items():
+        assert message in errors[case]
+        assert hint in errors[case]
