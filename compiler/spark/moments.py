@@ -32,9 +32,9 @@ _TIMES = {"hour": ("hour", 0), "minute": ("minute", 0), "second": ("second", 0)}
 _DAYS_KNOWN = (-96_465_292, 95_026_236)
 _MOMENTS_KNOWN = (-8_334_601_228_800_000_000, 8_210_266_876_799_999_999)
 """The days of the years -262143 to 262142, and the microseconds: DataFusion knows no parts of others."""
-_FINEST = "millisecond"
-"""DataFusion rounds a constant before 1970 up to it, and columns down."""
-_BEGINNINGS = frozenset({"year", "quarter", "month", "week", "day", "hour", "minute", "second", _FINEST})
+_BEGINNINGS = frozenset(
+    {"year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"}
+)
 _OF_DAYS = frozenset({"year", "quarter", "month", "week"})
 _NO_DATE = "a day that is in no calendar"
 
@@ -139,8 +139,6 @@ def date_trunc(node: exp.Expr, types: SparkTypes, write: Write) -> exp.Expr:
     kind = types.of(value)
     if not (isinstance(unit, exp.Literal) and unit.name.lower() in _BEGINNINGS) or kind not in MOMENTS:
         raise RefusedError(f"date_trunc of {kind or 'an uncertain type'} is not known to mean the same there")
-    if unit.name.lower() == _FINEST and not (isinstance(value, exp.Column) and types.is_input(value)):
-        raise RefusedError("date_trunc to milliseconds of what may be constant is not known to mean the same there")
     found = call("date_trunc", exp.Literal.string(unit.name.upper()), write(value))
     return cast_to(found, kind)
 

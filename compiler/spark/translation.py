@@ -15,17 +15,19 @@ from compiler.names.lexical import resolve_names
 from compiler.names.resolve import INPUT_DB
 from compiler.schema import Schema
 from compiler.spark.aggregates import is_wider_sum
+from compiler.spark.conditions import require_conditions
 from compiler.spark.expressions import written
 from compiler.spark.numbers import cast_to, is_certain, sql_type
 from compiler.spark.refusal import LOCALLY, RefusedError
+from compiler.spark.rollups import is_rolled, or_locally_without_rows, require_totals
 from compiler.spark.scalar_queries import with_numbers_within
 from compiler.spark.top_rows import TIED, key_name, top_rows
 from compiler.spark.types import SparkTypes, is_known
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
 
-TRANSLATION = 5
-"""Raised when a query of the list is written otherwise, and its table may be another."""
+TRANSLATION = 6
+"""Raised when a query of the list is written otherwise, or its inputs are read so, and its table may be another."""
 _JOINS = {("", ""), ("", "INNER"), ("", "CROSS"), ("LEFT", ""), ("LEFT", "OUTER"), ("RIGHT", ""), ("RIGHT", "OUTER"),
           ("FULL", ""), ("FULL", "OUTER"), ("LEFT", "SEMI"), ("LEFT", "ANTI")}  # fmt: skip
 _SELECT = {"expressions", "from_", "joins", "where", "group", "having", "order", "distinct", "with_"}
@@ -67,6 +69,7 @@ class _Query:
 
     def __init__(self, meaning: str, inputs: Mapping[str, Schema], product: Schema) -> None:
         self._tree = with_numbers_within(parse(meaning))
+        require_conditions(self._tree)
         self._types = SparkTypes(resolve_names(self._tree), inputs)
         self._views = {name: view_name(place) for place, name in enumerate(sorted(inputs))}
         self._product = product
@@ -79,6 +82,7 @@ class _Query:
         self._require_types(found)
         if limit is not None:
             found = self._top(found, limit)
+        found = _with_totals(found)
         columns = [exp.column(name, quoted=True) for name in self._product.names]
         own = found.args.get("order")
         keys = list(own.expressions) if own is not None and not order else []
@@ -160,6 +164,7 @@ class _Query:
         if query.args.get("group") is not None:
             found["group"] = self._group(query.args["group"])
         if query.args.get("having") is not None:
+            require_totals(query)
             found["having"] = exp.Having(this=self._expression(query.args["having"].this))
         if query.args.get("distinct") is not None:
             if query.args["distinct"].args.get("on") is not None:
@@ -265,6 +270,17 @@ class _Query:
 
     def _expression(self, node: exp.Expr) -> exp.Expr:
         return written(node, self._types, self._query)
+
+
+def _with_totals(query: exp.Query) -> exp.Query:
+    """Return a written query, changed in place, none of whose ROLLUPs is one of no rows."""
+    for select in reversed(list(query.find_all(exp.Select))):  # those within come first
+        if is_rolled(select):
+            whole = or_locally_without_rows(select.copy())
+            if select is query:
+                return whole
+            select.replace(whole)
+    return query
 
 
 def _require_only(node: exp.Expr, known: set[str]) -> None:

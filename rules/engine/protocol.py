@@ -53,7 +53,11 @@ class UnorderedError(EngineError):
 
 
 class UndecidedError(EngineError):
-    """It depends on the order of rows what the table is, for instance which of several that tie a LIMIT keeps."""
+    """Only the local engine can say what the table is.
+
+    It may depend on the order of rows, for instance which of several that tie a LIMIT keeps; or the other engine would
+    read something else in the files of an input.
+    """
 
 
 @dataclass(frozen=True)

@@ -36,3 +36,9 @@ def test_tpcds_on_two_executors(remote: str, tmp_path: Path) -> None:
     for name in sorted(on_spark):
         spark.assert_same_bag(here, there, name)
     assert set(inprocess.build(there, "--profile", "cluster").statuses.values()) == {"clean"}
+    for project in (here, there):
+        project.edit("rules/q37.sql", "BETWEEN 100 AND 500", "BETWEEN 200 AND 500")
+    assert "q37" in on_spark
+    assert inprocess.build(there, "--profile", "cluster").executed == {"q37"}
+    assert inprocess.build(here).executed == {"q37"}
+    spark.assert_same_bag(here, there, "q37")

@@ -133,7 +133,13 @@ ROWS: dict[str, tuple[str, ...]] = {
                        for part in ("year", "quarter", "month", "week", "day", "doy", "dow", "isodow", "epoch",
                                     *(() if value == "d" else ("hour", "minute", "second")))),
     "date_trunc": (*(f"date_trunc('{unit}', t)" for unit in ("day", "hour", "minute", "second", "millisecond")),
-                   *(f"date_trunc('{unit}', v)" for unit in ("minute", "second", "millisecond"))),
+                   *(f"date_trunc('{unit}', v)" for unit in ("minute", "second", "millisecond")),
+                   *(f"date_trunc('{unit}', {moment})" for unit in ("millisecond", "microsecond") for moment in
+                     ("CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(6))",
+                      "CAST(CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(6)) AS TIMESTAMP(6)) - INTERVAL '1' SECOND",
+                      "t - INTERVAL '1' SECOND", "CASE WHEN b THEN t ELSE CAST('1969-12-31 23:59:59.123999' AS TIMESTAMP(6)) END",
+                      "COALESCE(v, v)", "CAST(d AS TIMESTAMP(6))")),
+                   "date_trunc('microsecond', t)", "date_trunc('microsecond', v)"),
     "make_date": ("CASE WHEN b THEN make_date(2024, 2, 29) END", "CASE WHEN i BETWEEN 1 AND 9 THEN make_date(h, i, 5) END"),
     "upper": ("upper(s)", "upper(r)"),
     "lower": ("lower(s)", "lower(s || 'AΣ')", "lower('AΣ' || r)"),
@@ -254,12 +260,17 @@ QUERIES: dict[str, str] = {
     "sums_beside_distinct_values": "SELECT COUNT(DISTINCT i) AS c, SUM(p) AS k, SUM(q) AS total FROM t",
     "sums_of_groups_beside_distinct_values": "SELECT b, SUM(p) AS k, COUNT(DISTINCT s) AS c FROM t GROUP BY b ORDER BY k LIMIT 2",
     "in_order": "SELECT s, id FROM t ORDER BY s DESC, id",
+    "in_query_or_else": "SELECT id FROM t WHERE (n IN (SELECT m FROM t) OR c) AND (NOT (n IN (SELECT m FROM t WHERE b)) OR b)",
+    "rolled_up_of_none": "SELECT b, COUNT(*) AS k FROM t WHERE id < 0 GROUP BY ROLLUP (b)",
+    "cubed_of_none": "SELECT g.k + 1 AS k FROM (SELECT b, c, COUNT(*) AS k FROM t WHERE id < 0 GROUP BY CUBE (b, c)) AS g",
+    "ranks_of_a_rollup_of_none": "WITH w AS (SELECT id, b FROM t WHERE id < 0) SELECT b, COUNT(*) AS k, RANK() OVER (ORDER BY COUNT(*)) AS r FROM w GROUP BY ROLLUP (b) ORDER BY k, GROUPING(b) LIMIT 9",
+    "rolled_up_in_order": "SELECT b, c, COUNT(*) AS k FROM t GROUP BY ROLLUP (b, c) HAVING COUNT(*) > 1 ORDER BY k DESC, b, c",
 }
 WITHIN = {"grouping": "rolled_up"}
 """Entries that mean something only in such a query, and which."""
 LOCALLY = frozenset({
     "first_rows_that_tie", "first_rows_though_another_ties", "first_rows_though_others_follow",
     "first_rows_by_one_that_ties", "some_rows", "multiple_that_is_large", "means_that_may_round", "numbered_though_they_tie", "lagging_though_others_tie",
-    "summed_though_they_tie",
+    "summed_though_they_tie", "rolled_up_of_none", "cubed_of_none", "ranks_of_a_rollup_of_none",
 })  # fmt: skip
 """Queries of which Spark finds out that the local engine has to compute them."""

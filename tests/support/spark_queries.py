@@ -28,8 +28,8 @@ _DAYS = ("1582-10-04", "1582-10-15", "0001-01-01", "9999-12-31", "2000-02-29", "
 _PARTS = ("year", "quarter", "month", "week", "day", "doy", "dow")
 _TIMES = ("hour", "minute", "second")
 _BEGINNINGS = {
-    "moment": ("day", "hour", "minute", "second", "millisecond"),
-    "zoned": ("minute", "second", "millisecond"),
+    "moment": ("day", "hour", "minute", "second", "millisecond", "microsecond"),
+    "zoned": ("minute", "second", "millisecond", "microsecond"),
 }
 """Longer units leave the range of nanoseconds, in which the local engine computes them."""
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")

@@ -46,8 +46,7 @@ def open_session(remote: str) -> Iterator[SparkSession]:
             session: Any = Connect(f"{address}{separator}session_id={uuid.uuid4()}")
     try:
         session.client.set_retry_policies([_policy(remote)])
-        for key, value in SETTINGS.items():
-            session.conf.set(key, value)
+        _configure(session)
         _require_version(session, remote)
         yield session
     finally:
@@ -117,6 +116,15 @@ def _is_refused(remote: str) -> bool:
     except OSError:  # which may pass
         return False
     return False
+
+
+def _configure(session: Any) -> None:
+    """Set all settings in one call. The client's own `conf.set` warns of those that a later version may not have."""
+    from pyspark.sql.connect import proto
+
+    pairs = [proto.KeyValue(key=key, value=value) for key, value in SETTINGS.items()]
+    request = proto.ConfigRequest
+    session.client.config(request.Operation(set=request.Set(pairs=pairs)))
 
 
 def _require_version(session: SparkSession, remote: str) -> None:

@@ -23,12 +23,13 @@ import pyarrow.parquet as pq
 from cache.removal import remove_scratch
 from compiler.spark.refusal import LOCALLY
 from compiler.spark.top_rows import TIED
-from compiler.spark.translation import view_columns, view_name
+from compiler.spark.translation import view_name
 from compiler.spark.types import COUNTED
 from rules.engine.fallbacks import Fallback
 from rules.engine.protocol import EngineError, EngineQuery, Executed, Job, UndecidedError
 from rules.engine.spark.connection import end_jobs, open_session, unanswered
 from rules.engine.spark.executor_work import MARK, WRITTEN
+from rules.engine.spark.reading import frame_of, literal
 from rules.engine.stopping import Stop, StoppedError
 from rules.engine.writing import ProductWriter
 from rules.storage.types import to_arrow
@@ -114,7 +115,7 @@ def _written_rows(
     try:
         with _errors(remote, stop), _asked(remote, query, stop) as (session, frame):
             _numbered(frame, schema).write.option("compression", "zstd").parquet(str(folder))
-            count = session.read.parquet(str(folder)).count()
+            count = session.read.parquet(literal(folder)).count()
         yield from read_parts(sorted(folder.glob("part-*.parquet")), schema, count, stop)
     finally:
         with contextlib.suppress(OSError):  # never made, or a task still writes to it: a later build clears tmp/
@@ -187,8 +188,7 @@ def _input(session: SparkSession, entry: EngineInput, staging: Staging | None) -
         return session.range(sum(pq.read_metadata(file).num_rows for file in entry.files))
     if staging is not None:
         return staging.frame(session, entry)
-    files = [str(path.resolve()) for path in entry.files]
-    return session.read.schema(view_columns(entry.schema, entry.columns)).parquet(*files)
+    return frame_of(session, entry)
 
 
 def _like(table: pa.Table, schema: pa.Schema) -> pa.Table:

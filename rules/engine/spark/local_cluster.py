@@ -30,7 +30,26 @@ _END_SECONDS = 15.0
 _POLL = 0.1
 _DAEMON_MEMORY = "512m"
 _EXECUTOR_MEMORY = "1g"
-_SERVER_MEMORY, _RESULT_MEMORY = "1g", "96m"
+_SERVER_MEMORY, _RESULT_MEMORY = "1g", "32m"
+_SMALL = (
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:+UseSerialGC",
+    "-Xms64m",
+    "-XX:MaxNewSize=32m",
+    "-XX:MinHeapFreeRatio=10",
+    "-XX:MaxHeapFreeRatio=20",
+    "-XX:TieredStopAtLevel=1",
+)
+"""What lets a server take the memory that it needs, and no more.
+
+By itself Java fills its heap before it looks at what of that is in use, begins with a 64th of the machine's memory, and
+has 50 MB of notes for a collector with several threads. What compiles twice keeps counts of each method that runs, of
+20 MB, for a process that mostly runs each once: it plans, and executors compute.
+
+A server without memory would leave its jobs hanging, and whoever waits for them: it ends, which is said.
+"""
+_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""Its two hundred threads would have sixteen heaps of their own, which nobody clears."""
 _FORGETTING = {
     "spark.sql.ui.retainedExecutions": "10",
     "spark.ui.retainedJobs": "50",
@@ -144,6 +163,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": _HOST,
         "SPARK_DAEMON_JAVA_OPTS": f"-Drules.engine={mark}",
+        "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY,
         "SPARK_CONF_DIR": str(_folder(folder / "conf")),
         "SPARK_LOG_DIR": str(folder),
         "SPARK_LOCAL_DIRS": str(_folder(folder / "scratch")),
@@ -152,12 +172,12 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
     daemon = str(home / "bin" / "spark-class")
     pids: list[int] = []
 
-    def begin(name: str, *command: str, memory: str = _DAEMON_MEMORY) -> int:
+    def begin(name: str, *command: str, **more: str) -> int:
         with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
             process = subprocess.Popen(  # noqa: S603 — Spark's own programs
                 command,
                 cwd=folder,
-                env=environment | {"SPARK_DAEMON_MEMORY": memory},  # also of the server, of which it is the driver's
+                env=environment | more,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -184,8 +204,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
             "spark.connect.grpc.binding.port": str(port),
             "spark.driver.host": _HOST,
             "spark.driver.bindAddress": _HOST,
-            # A server without memory would leave its jobs hanging, and whoever waits for them: it ends, which is said.
-            "spark.driver.extraJavaOptions": f"-Drules.engine={mark} -XX:+ExitOnOutOfMemoryError",
+            "spark.driver.extraJavaOptions": " ".join((f"-Drules.engine={mark}", *_SMALL)),
             "spark.driver.maxResultSize": _RESULT_MEMORY,  # a result takes several times that of its heap
             "spark.executor.memory": _EXECUTOR_MEMORY,
             "spark.executor.cores": "1",
@@ -202,7 +221,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
         submit = str(home / "bin" / "spark-submit")
         command = (submit, "--class", _SERVER, "--master", master, *confs, "spark-internal")
-        pid = begin("server", *command, memory=_SERVER_MEMORY)
+        pid = begin("server", *command, **_ARENAS, SPARK_DAEMON_MEMORY=_SERVER_MEMORY)  # which is the driver's too
         _wait("server", pid, port, folder)
     except BaseException:
         _end(Cluster(remote, workers, mark, pids))
