@@ -101,9 +101,9 @@ def _listen() -> None:
     sys.addaudithook(_heard)
 
 
-def _heard(event: str, arguments: tuple[Any, ...]) -> None:
-    call: _Call | None = getattr(_active, "call", None)
-    if call is None or event not in _HEARD:
+def _heard(event: str, arguments: tuple[Any, ...], *, heard: frozenset[str] = _HEARD, active: Any = _active) -> None:
+    call: _Call | None = getattr(active, "call", None)  # bound: as the process ends, modules lose their names
+    if call is None or event not in heard:
         return
     _active.call = None  # what is asked to find out is not the function's
     try:

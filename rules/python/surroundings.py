@@ -159,17 +159,19 @@ def tell_of_reads() -> None:
 
 
 def _telling(asked: Callable[..., Any]) -> Callable[..., Any]:
+    audit, status = sys.audit, STATUS  # which modules no longer have when the process ends
+
     @functools.wraps(asked)
     def telling(path: Any, *more: Any, **named: Any) -> Any:
         if named.get("dir_fd") is None:
-            sys.audit(STATUS, path)
+            audit(status, path)
         return asked(path, *more, **named)
 
     return telling
 
 
-def _heard(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _HEARD or getattr(_active, "reads", None) is None:
+def _heard(event: str, arguments: tuple[Any, ...], *, heard: frozenset[str] = _HEARD, active: Any = _active) -> None:
+    if event not in heard or getattr(active, "reads", None) is None:  # bound, as above
         return
     if event == "open" and (arguments[2] or 0) & os.O_ACCMODE != os.O_RDONLY:
         return
