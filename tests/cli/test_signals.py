@@ -26,7 +26,8 @@ SAID = {
     signal.SIGHUP: "the terminal was closed; what was finished is kept",
 }
 STOPS = (
-    "import os, signal, time\nfrom rules import rule, udf\n\ndef stop():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    "import os, signal, time\nfrom rules import rule, udf\n\nPROCESS = os.getpid()\n\n"
+    "def stop():\n    os.kill(PROCESS, signal.SIGTERM)\n"
 )
 MOMENTS = {
     "while a file is imported": f"{STOPS}\nstop()\n\n@rule\ndef late(first):\n    return first\n",
