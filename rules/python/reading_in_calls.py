@@ -29,7 +29,7 @@ _SERVERS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyn
 _HEARD = _READS | _MAKES | _PROGRAMS | _SERVERS
 _PYTHON = ("importlib._bootstrap", "importlib._bootstrap_external", "linecache", "rules.python.importing")
 """Modules that read the text of code, to import it or to show it in a warning."""
-_SYSTEM = ("/dev/", "/proc/", "/sys/", "/etc/localtime", "/etc/timezone", "/etc/mime.types")
+_SYSTEM = ("/etc/localtime", "/etc/timezone", "/etc/mime.types")
 _active = threading.local()
 
 

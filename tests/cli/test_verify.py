@@ -106,7 +106,8 @@ def beside(a: int) -> int:
 
 @udf.pyarrow
 def thrown(a: int) -> int:
-    return pa.array([time.perf_counter_ns()] * len(a), pa.int64())
+    clock = getattr(time, "perf_" + "counter_ns")  # by its name it would be refused
+    return pa.array([clock()] * len(a), pa.int64())
 
 @udf.pyarrow
 def refusing(a: int) -> int:
