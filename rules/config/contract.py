@@ -67,8 +67,10 @@ class Contract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         **dict.fromkeys(("unique", "primary_key", "unique_key", "grain"), _KEY),
         **dict.fromkeys(("tests", "data_tests", "constraints", "audits"), _TESTS),
         "not_null": "write columns.id.not_null = true",
-        "accepted": 'write columns.status.accepted = ["open", "paid"]',
-        "references": 'write columns.customer.references = "customers.id"',
+        **dict.fromkeys(("accepted", "accepted_values"), 'write columns.status.accepted = ["open", "paid"]'),
+        **dict.fromkeys(
+            ("references", "relationships", "foreign_key"), 'write columns.customer.references = "customers.id"'
+        ),
     }
     """Keys that other tools have or that belong to a column, and what to write."""
 
@@ -77,6 +79,12 @@ class Contract(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     checks: tuple[CheckTable, ...] = ()
     severity: Severity | None = None
     exact: bool = False
+
+
+def promise_called(key: str) -> str | None:
+    """Return how a contract says what a key of this name promises, here or in another tool; None for any other key."""
+    own = {"key": _KEY, "checks": _TESTS, "exact": "write exact = true", "severity": 'write severity = "warn"'}
+    return own.get(key) or Contract.CALLED_ELSEWHERE.get(key)
 
 
 def flaw(contract: Contract) -> Flaw | None:

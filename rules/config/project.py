@@ -145,7 +145,7 @@ class Project:
     runs_python: bool = True
     """Whether the project's Python may be run; what depends on Python that nobody has run before is then unknown."""
     declared: str = field(default="", compare=False, repr=False)
-    """The text of rules.toml. The file may be another by the time that an error is to tell where something stands."""
+    """The text of rules.toml as it was read: the file may have changed by the time an error says where something is."""
     digest: str = field(default="", compare=False)
     """The digest of rules.toml, as it was read."""
 

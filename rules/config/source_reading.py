@@ -9,22 +9,12 @@ from typing import Any
 
 import msgspec
 
+from rules.config.contract import promise_called
 from rules.config.table_reading import checked_table, flawless, place_in
 from rules.errors import UserError
 from rules.formats import registry
 from rules.formats.source import Source, location_flaw, source_of, source_table
 from rules.formats.source_patterns import Pattern, PatternError, expand, is_pattern
-
-_PROMISES = {
-    **dict.fromkeys(("key", "unique", "primary_key"), 'key = ["id"]'),
-    "not_null": "columns.id.not_null = true",
-    **dict.fromkeys(("accepted", "accepted_values"), 'columns.status.accepted = ["open", "paid"]'),
-    **dict.fromkeys(("references", "relationships", "foreign_key"), 'columns.customer.references = "customers.id"'),
-    **dict.fromkeys(("checks", "tests", "data_tests"), '[[contracts.NAME.checks]] with name = "…" and sql = "…"'),
-    "constraints": 'key = ["id"], columns.id.not_null = true',
-    **{one: f"{one} = …" for one in ("exact", "severity")},
-}
-"""Keys of contracts, and what other tools call them, each with how it is declared."""
 
 
 def read_sources(text: str, entries: dict[str, Any], patterns: Iterable[Pattern]) -> dict[str, Source]:
@@ -70,16 +60,17 @@ def _source(text: str, name: str, value: Any) -> Source:
 def _require_no_promise(text: str, name: str, table: dict[str, Any]) -> None:
     """Raise `UserError` where a source's table says what a contract does."""
     known = {field.encode_name for field in msgspec.structs.fields(source_table())}
-    told = next((key for key in table if key not in known), None)
+    unknown = next((key for key in table if key not in known), None)
     columns = table.get("columns")
     typed = columns if isinstance(columns, dict) else {}
     column = next((one for one, value in typed.items() if isinstance(value, dict)), None)
     contract = "[contracts.NAME], NAME being the source" if is_pattern(name) else f"[contracts.{name}]"
-    if told in _PROMISES:
-        message = f"'{told}' in [sources.{name}] is a promise, which belongs into a contract"
-        hint = f"write it under {contract}: {_PROMISES[told]}"
-        raise UserError(message, code="config", where=place_in(text, "sources", name, told), hint=hint)
-    if told is None and column is not None:
+    promise = promise_called(unknown) if unknown is not None else None
+    if unknown is not None and promise is not None:
+        message = f"'{unknown}' in [sources.{name}] is a promise about its rows, which belongs in a contract"
+        where = place_in(text, "sources", name, unknown)
+        raise UserError(message, code="config", where=where, hint=f"under {contract}, {promise}")
+    if unknown is None and column is not None:
         message = f"'columns.{column}' in [sources.{name}] must be a type, not a table"
         hint = f'write {column} = "string", and what its values promise under {contract}: columns.{column} = {{ … }}'
         raise UserError(message, code="config", where=place_in(text, "sources", name, "columns", column), hint=hint)

@@ -159,7 +159,7 @@ def test_errors_say_where(sample: SampleProject) -> None:
         ({"jobs": "2"}, "jobs must be a whole number of at least 1, not '2'"),
     ],
 )
-def test_a_wrong_argument_is_told(sample: SampleProject, options: dict[str, Any], told: str) -> None:
+def test_a_wrong_argument_is_a_user_error(sample: SampleProject, options: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=re.escape(told)):
         Project(sample.root).build(**options)
     with pytest.raises(UserError, match="select takes selectors"):
