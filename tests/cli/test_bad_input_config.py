@@ -82,7 +82,7 @@ def test_unknown_key_comes_with_a_suggestion(project: SampleProject, case: str) 
 
 
 PROMISES = {
-    "key": (f'{ORDERS}{MARK}key = ["id"]\n', "'key' in [sources.orders] is a", '[contracts.orders], write key = ["id"]'),
+    "key": (f'{ORDERS}{MARK}key = ["id"]\n', "'key' in [sources.orders] is", '[contracts.orders], write key = ["id"]'),
     "a word of dbt": (f"{ORDERS}{MARK}data_tests = []\n", "'data_tests' in [sources.orders]", "in [[checks]]"),
     "a word of SQL": (f'{ORDERS}{MARK}primary_key = "id"\n', "'primary_key' in [sources.orders] is", 'key = ["id"]'),
     "not_null": (f'{ORDERS}{MARK}not_null = ["id"]\n', "'not_null' in [sources.orders]", "columns.id.not_null = true"),
