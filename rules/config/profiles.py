@@ -19,7 +19,7 @@ from rules.files.project_paths import DEFAULT_PROFILE
 from rules.storage.writer_options import PLAIN, WriterOptions
 
 _SORTED_AT_ONCE = 32 << 20
-_BATCH_ROWS = 32_768
+BATCH_ROWS = 32_768
 """Against the engine's default, 8,192, sorts take a fifth less, scans of strings a fifth and windows a twentieth; the
 rest is alike. See `benchmarks/parts/test_execution.py`."""
 _MIB = 1 << 20
@@ -80,8 +80,9 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """Products executed at once. 0: as many as the cores can bear, see `workers`."""
     partitions: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.target_partitions")] = 1
     """Of each product's execution."""
-    batch_size: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.batch_size")] = _BATCH_ROWS
-    """Rows."""
+    batch_size: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.batch_size")] = BATCH_ROWS
+    """Rows at once. What cannot show it in its table takes 16,384, or 65,536 of 4 million rows and more: as many at
+    most as a profile says that has another number or a limit of memory."""
     memory_limit_mb: Annotated[int | None, Setting(_ORDER, f"{_RUNTIME}.memory_limit", suffix="M")] = None
     """Memory of one product's execution, in MiB, a quarter of it the pool of the engine's operators; None: a share of
     the machine's or container's memory."""

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
-Execute = Callable[[PartQuery, Sequence[EngineInput], "Path"], Executed]
-"""Runs a query into a file. Raises `EngineError`, OSError and `UserError`."""
+Execute = Callable[[PartQuery, Sequence[EngineInput], int, "Path"], Executed]
+"""Runs a query, of so many rows, into a file. Raises `EngineError`, OSError and `UserError`."""
 
 
 class _LostError(Exception):
@@ -254,11 +254,12 @@ class PartRuns:
             self.store.require_parts(self.work.input, part.artifacts)
         inputs = {name: replace(self.whole[name], columns=columns) for name, columns in query.scans.items()}
         if part is None:
-            return self._keep([key], lambda path: self.execute(query, tuple(inputs.values()), path))
+            return self._keep([key], lambda path: self.execute(query, tuple(inputs.values()), 0, path))
         name = self.work.input
         with self._readable(part.files, query.scans[name]) as files:
             inputs[name] = replace(inputs[name], files=files, constants=part.constants)
-            return self._keep(self._keys(place), lambda path: self.execute(query, tuple(inputs.values()), path))
+            given, count = tuple(inputs.values()), part.content.rows
+            return self._keep(self._keys(place), lambda path: self.execute(query, given, count, path))
 
     def _keys(self, place: int) -> list[str]:
         """Return the keys under which the result of a part is recorded."""
@@ -281,7 +282,7 @@ class PartRuns:
         columns, schema = query.scans.get(PARTIALS, ()), self.work.queries.each.schema
         given = EngineInput(PARTIALS, tuple(map(self._file, partials)), schema, columns or tuple(schema.names))
         others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
-        return self.execute(query, [given, *others], target)
+        return self.execute(query, [given, *others], sum(one.content.rows for one in partials), target)
 
     def _known(self, artifacts: Mapping[int, str]) -> dict[int, _Partial]:
         """Return the results that earlier runs left, by their places, as far as they are still there."""

@@ -38,6 +38,7 @@ from rules.errors import FAILED, ForeignMemoError, UserError
 from rules.loading.input_binding import make_resolver
 from rules.planning.input_parts import Inputs
 from rules.planning.part_work import PartWork, part_work
+from rules.running.batch_sizes import in_batches
 from rules.running.cores import Share, unlimited
 from rules.running.evidence import Run
 from rules.running.out_of_memory import out_of_memory
@@ -66,9 +67,6 @@ if TYPE_CHECKING:
 SPREAD_ROWS = 500_000
 """The rows of its inputs from which on a rule may be spread over several partitions. Below, a run takes some hundredths
 of a second, and starting several partitions takes as long as they save."""
-SMALL_BATCH = 16_384
-"""The most rows of a batch where the table does not show the batches. With twice as many, wide decimals leave the cache
-of a core: TPC-H q01 takes a third longer, the other queries as long."""
 _BYTES_OF_VALUE = 8
 
 
@@ -236,7 +234,7 @@ class Runner:
         spread = self.bodies.spread(rule) if rows >= SPREAD_ROWS and self.breaks_ties else None
         if spread is None or spread.sql is None:
             return self._run_query(rule, job)
-        job = job.under(_in_small_batches(job.query.profile))
+        job = job.under(in_batches(job.query.profile, rows, job.query.inputs))
         job = replace(job, query=replace(job.query, sql=spread.sql), order=spread.order)
         with self.share.spread() as cores:
             if cores > 1 and not (spread.order and self._was_large(rule)):
@@ -316,13 +314,14 @@ class Runner:
     ) -> Executed:
         """Execute a rule by parts, each of its queries as `_run_query` does. Raises as that does."""
         session, instead, profile = self.session, list[Fallback](), self.profile_of(rule)
-        if not rule.is_sensitive:
-            profile = _in_small_batches(profile)
 
-        def execute(part: PartQuery, given: Sequence[EngineInput], path: Path) -> Executed:
+        def under(rows: int, given: Sequence[EngineInput]) -> Profile:
+            return profile if rule.is_sensitive else in_batches(profile, rows, given)
+
+        def execute(part: PartQuery, given: Sequence[EngineInput], rows: int, path: Path) -> Executed:
             if rule.rule.streams is not None:
                 return self._run_stream(rule, given, path)
-            query = EngineQuery(part.sql, tuple(given), profile, functions)
+            query = EngineQuery(part.sql, tuple(given), under(rows, given), functions)
             executed = self._run_query(rule, Job(query, part.schema, path, self.evidence.build))
             if executed.fallback is not None:
                 instead.append(executed.fallback)
@@ -331,8 +330,8 @@ class Runner:
         def stream(
             query: PartQuery, given: Sequence[EngineInput], types: pa.Schema, scratch: Path
         ) -> Iterator[pa.RecordBatch]:
-            rows = session.engine.stream(EngineQuery(query.sql, tuple(given), profile, functions), types, scratch)
-            with contextlib.closing(rows):
+            some = EngineQuery(query.sql, tuple(given), under(0, given), functions)
+            with contextlib.closing(session.engine.stream(some, types, scratch)) as rows:
                 for batch in rows:
                     self.stop.check()
                     yield batch
@@ -391,11 +390,6 @@ class Runner:
         except Exception as error:
             raise self.session.python.located(error, one.path, one.line) from error
         return Executed.of(digest, rule.schema, started)
-
-
-def _in_small_batches(profile: Profile) -> Profile:
-    """Return the profile for a query whose table does not show in which batches it was made."""
-    return msgspec.structs.replace(profile, batch_size=min(profile.batch_size, SMALL_BATCH))
 
 
 def callable_function(
