@@ -7,8 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from support.memory import peak_of_all
 from support.projects import SampleProject
 
 if TYPE_CHECKING:
@@ -24,6 +28,27 @@ from rules.cli import main
 code = main(["build", "-q"])
 print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
+
+
+GROUPS, COLUMNS = 600, 40
+ROOM_MB = 150
+"""What a build may take more of a file of many parts than of few. The footers of all parts would be some 900 MiB."""
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_file_share_its_footer(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path, sources=["t"], toml="\n[parts]\nmin_rows = 2000\n")
+    rows = pa.table({f"c{number}": np.arange(GROUPS * 200) for number in range(COLUMNS)})
+    taken = []
+    for groups in (2, GROUPS):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        pq.write_table(rows, tmp_path / "data/t.parquet", row_group_size=rows.num_rows // groups)
+        project.sql("p", f"SELECT t.c0 + {groups} AS c, t.c1 FROM t WHERE t.c2 % 7 = 0")
+        out, peak = peak_of_all([sys.executable, "-m", "rules", "-C", str(tmp_path), "build", "--json"])
+        (product,) = json.loads(out)["products"]
+        taken.append(peak)
+    assert "54 of 54 parts of t are new" in product["reason"]
+    assert taken[1] < taken[0] + ROOM_MB, taken
 
 
 @pytest.mark.soak
