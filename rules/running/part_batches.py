@@ -7,7 +7,7 @@ alone makes, to the last bit; which parts are run together therefore follows fro
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,11 @@ def run_together(
     name: str,
     stream: Stream,
     target: Callable[[], Path],
-) -> Generator[tuple[int, Executed, Path]]:
-    """Yield the table of each part that has rows in it, by its place, as soon as it is written.
+) -> list[tuple[int, Executed, Path]]:
+    """Return the tables of the parts that have rows in them, by their places.
 
     query: of one part, with one of several. inputs: whole, and `name` with the files of these parts. target: returns a
-    file to write. Raises `EngineError` and OSError.
+    file to write. Raises `EngineError` and OSError: no table is known to have all of its rows before the last row came.
     """
     several = query.together
     assert several is not None
@@ -73,6 +73,7 @@ def run_together(
     ]
     places = list(parts)
     started = time.perf_counter()
+    made: list[tuple[int, Executed, Path]] = []
     writer: ProductWriter | None = None
     current, path = -1, target()
     try:
@@ -83,7 +84,7 @@ def run_together(
                 number = int(numbers[start])
                 if number != current:
                     if writer is not None:
-                        yield places[current], _finished(writer, query, started), path
+                        made.append((places[current], _finished(writer, query, started), path))
                         writer, path, started = None, target(), time.perf_counter()
                     if number < current:
                         raise EngineError("the rows of parts came mixed")
@@ -94,10 +95,11 @@ def run_together(
                 writer.write(rows.select(range(batch.num_columns - 1)))
         if writer is not None:
             last, writer = writer, None
-            yield places[current], _finished(last, query, started), path
+            made.append((places[current], _finished(last, query, started), path))
     finally:
         if writer is not None:
             writer.__exit__(None, None, None)
+    return made
 
 
 def no_rows(query: PartQuery, target: Path) -> Executed:

@@ -12,7 +12,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -232,9 +232,8 @@ class PartRuns:
             self.store.require_parts(name, part.artifacts)
         with suppress(EngineError), self._readable(rows, query.scans[name]) as files:
             inputs = [replace(self.whole[one], files=files) if one == name else self.whole[one] for one in query.scans]
-            with closing(run_together(query, parts, inputs, name, self._stream, target)) as tables:
-                for place, executed, path in tables:
-                    made[place] = self._recorded(self._keys(place), executed, path)
+            for place, executed, path in run_together(query, parts, inputs, name, self._stream, target):
+                made[place] = self._recorded(self._keys(place), executed, path)
             if not query.of_none:
                 for place in parts.keys() - made.keys():
                     path = target()

@@ -151,6 +151,28 @@ def test_many_small_parts_share_runs_of_the_engine(project: SampleProject, monke
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT s.shop, SUM(s.amount) AS amount, COUNT(*) AS n FROM sales AS s GROUP BY s.shop",
+        "SELECT DISTINCT s.shop, s.amount FROM sales AS s",
+        "SELECT s.amount, s.price FROM sales AS s WHERE s.amount > 50",
+    ],
+)
+def test_small_parts_are_whole_on_several_partitions(project: SampleProject, tmp_path: Path, sql: str) -> None:
+    """The engine mixes the rows of parts there, and what is known of a part is believed under every profile."""
+    for name in RULES:
+        (project.root / "rules" / f"{name}.sql").unlink()
+    project.sql("one", sql)
+    build(project, "--set", "partitions=3", "--set", "batch_size=16")
+    assert build(project).executed == set()
+    fresh = SampleProject.copy_of(project.root, tmp_path / "clean")
+    build(fresh)
+    rows = [sorted(map(str, one.product("one").to_pylist())) for one in (project, fresh)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.slow
 def test_an_edit_of_having_reads_no_part(project: SampleProject) -> None:
     build(project)
     project.edit("rules/best.sql", "COUNT(*) > 1", "COUNT(*) > 2")
