@@ -14,6 +14,7 @@ import msgspec
 from rules.config import engine_keys
 from rules.config.durations import SHAPE, seconds_of
 from rules.config.profiles import (
+    DEFAULTS,
     FIELDS_BY_KEY,
     KINDS,
     PROFILES,
@@ -255,8 +256,10 @@ def _checked(name: str, value: Any, path: tuple[str, ...], root: Path) -> Any:
     if wrong is not None:
         message = wrong.message.replace(f"'{path[-1]}'", f"'{'.'.join(path)}'")
         raise _WrongSettingError(message, wrong.hint, path)
-    if isinstance(value, int) and not isinstance(value, bool) and not setting.least <= value <= _MOST:
-        bound = f"at least {setting.least}" if value < setting.least else f"at most {_MOST:,}"
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value != DEFAULTS[name]
+    if is_number and not setting.least <= value <= _MOST:
+        or_default = ", or 0 as by default" if DEFAULTS[name] == 0 else ""
+        bound = f"at least {setting.least}{or_default}" if value < setting.least else f"at most {_MOST:,}"
         raise _WrongSettingError(f"'{'.'.join(path)}' must be {bound}", None, path)
     return str(root / Path(value).expanduser()) if name == "temp_directory" else value
 

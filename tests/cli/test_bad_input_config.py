@@ -120,7 +120,10 @@ WRONG = {
     "sources": (f"{MARK}sources = 3\n{NAMED}", "'sources' must be a table, not an integer"),
     "source": (f'{NAMED}[sources]\n{MARK}orders = "a.csv"\n', "'sources.orders' must be a table, not a string"),
     "jobs": (f'{ORDERS}[profiles.prod_fast]\n{MARK}jobs = "a"\n', "'jobs' must be an integer, not a string"),
-    "jobs below 1": (f"{ORDERS}[profiles.prod_fast]\n{MARK}jobs = 0\n", "'jobs' must be at least 1"),
+    "jobs below 1": (
+        f"{ORDERS}[profiles.prod_fast]\n{MARK}jobs = -1\n",
+        "'jobs' must be at least 1, or 0 as by default",
+    ),
     "no path": (f'{NAMED}[sources.{MARK}orders]\nformat = "csv"\n', "missing key 'path' in [sources.orders]"),
     "no name": (f'[{MARK}project]\nrules = ["rules"]\n', "missing key 'name' in [project]"),
     "no project": (f'{MARK}[sources.orders]\npath = "data/orders.parquet"\n', "the table [project] is missing"),

@@ -78,7 +78,7 @@ def test_is_set_on_the_command_line_by_the_type_it_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("0", "'{}' must be at least {}"),
+        ("-1", "'{}' must be at least {}{}"),
         ("true", "'{}' must be an integer, not a boolean"),
         ("1.5", "'{}' must be an integer, not a float"),
         ("9999999999", "'{}' must be at most 2,147,483,647"),
@@ -88,7 +88,18 @@ def test_a_value_that_cannot_be_is_an_error_at_it(tmp_path: Path, name: str, val
     with pytest.raises(UserError) as raised:
         load_project(with_lines(tmp_path, f"{name} = {value}"))
     found = (raised.value.message, str(raised.value.where))
-    assert found == (message.format(name, SETTINGS[name].least), "rules.toml:5:1")
+    or_default = ", or 0 as by default" if DEFAULTS[name] == 0 else ""
+    assert found == (message.format(name, SETTINGS[name].least, or_default), "rules.toml:5:1")
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_zero_is_taken_where_it_is_the_default(tmp_path: Path, name: str) -> None:
+    path = with_lines(tmp_path, f"{name} = 3", '[profiles.own]\ninherits = "dev_debug"', f"{name} = 0")
+    if DEFAULTS[name] == 0:
+        assert getattr(load_project(path).profile("own"), name) == 0
+        return
+    with pytest.raises(UserError, match=f"'{name}' must be at least {SETTINGS[name].least}$"):
+        load_project(path)
 
 
 @pytest.mark.parametrize(
