@@ -22,6 +22,7 @@ from compiler.engine_sql.workarounds.joins import mirror_right_joins
 from compiler.engine_sql.workarounds.multisets import count_copies
 from compiler.engine_sql.workarounds.nullability import settle_nullability
 from compiler.engine_sql.workarounds.ordered_columns import set_apart_ordered_columns
+from compiler.engine_sql.workarounds.repeated_keys import drop_repeated_keys
 from compiler.engine_sql.workarounds.running_windows import sort_running_windows
 from compiler.engine_sql.workarounds.set_operations import name_branches_alike
 from compiler.engine_sql.workarounds.simplified import hide_bitwise_operands, keep_lists_apart
@@ -54,6 +55,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     read_unions_in_order,
     count_values_that_are_not_null,
     hide_unique_keys,
+    drop_repeated_keys,
     sort_running_windows,
     set_apart_joined_names,  # puts a query around tables, which those before it look at
     set_apart_ordered_columns,

@@ -1,4 +1,4 @@
-"""A fault of the engine where ORDER BY reads a column whose name an output has, too."""
+"""A fault of the engine where ORDER BY, or a SELECT with UNNEST, reads a column whose name an output has, too."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from compiler.canonical.facts import Facts
 from compiler.canonical.item_keys import Owned, columns_of_items
 from compiler.engine_sql.workarounds.join_names import recursive_references, rename_columns, unused_number
 from compiler.names.lexical import from_items, item_name
+from compiler.tree.selects import own_nodes
 from compiler.tree.walk import find_all
 
 
 def set_apart_ordered_columns(query: exp.Query, facts: Facts) -> exp.Query:
     """SELECT p.r AS a FROM v AS p ORDER BY p.a → SELECT p.r AS a FROM (SELECT v.a AS "a~0" …) AS p ORDER BY p."a~0".
 
-    In place. DataFusion 55 adds the column that it sorts by to the outputs, and then finds two of that name.
+    SELECT -p.a AS a, unnest(p.l) AS l … likewise. In place. DataFusion 55 adds the column that it sorts by, and those
+    that it needs beside UNNEST, to the outputs, and then finds two of that name.
     """
-    sorting = [select for select in facts.nodes(query, exp.Select) if select.args.get("order")]
-    if not sorting:
+    concerned = [select for select in facts.nodes(query, exp.Select) if select.args.get("order") or _unnests(select)]
+    if not concerned:
         return query
     clashes: list[tuple[exp.Expr, set[str]]] = []
     owned = facts.of(query, columns_of_items)
-    for select in sorting:
+    for select in concerned:
         hidden = _hidden_columns(select)
         for item in from_items(select)[0] if hidden else ():
             names = {column.parts[1].name for column in owned.get(id(item), ()) if id(column) in hidden}
@@ -31,14 +33,23 @@ def set_apart_ordered_columns(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def _hidden_columns(select: exp.Select) -> set[int]:
-    """Return the columns of ORDER BY that are no outputs and have an output's name."""
+    """Return the columns of ORDER BY, or beside UNNEST, that are no outputs and have an output's name."""
     outputs = {item.alias_or_name: item.unalias() for item in select.selects}
     selected = [value for value in outputs.values() if isinstance(value, exp.Column)]
+    order = select.args.get("order")
+    if _unnests(select):
+        selected = [value for name, value in outputs.items() if isinstance(value, exp.Column) and value.name == name]
+    parts = [*([order] if order is not None else []), *(select.selects if _unnests(select) else ())]
     return {
         id(column)
-        for column in find_all(select.args["order"], exp.Column)
+        for part in parts
+        for column in find_all(part, exp.Column)
         if column.table and column.parts[1].name in outputs and column not in selected
     }
+
+
+def _unnests(select: exp.Select) -> bool:
+    return any(True for item in select.selects for _ in own_nodes(item, *exp.SET_RETURNING_FUNCTIONS))
 
 
 def _renamed(query: exp.Query, facts: Facts, owned: Owned, clashes: list[tuple[exp.Expr, set[str]]]) -> exp.Query:
