@@ -141,6 +141,8 @@ class Format(Protocol):
     """Version of how bytes become tables. Raise it when the same files would be read as another table."""
     infers_types: bool = False
     """Whether the types that rules.toml does not declare are inferred from the values."""
+    takes_no_bytes: bool = False
+    """Whether a file of 0 bytes, which is not compressed, is a table without rows."""
     lists_files: bool = False
     """Whether a table says itself which files it has, as table formats do. Otherwise names decide, see
     `rules.files.source_listing.list_files`."""

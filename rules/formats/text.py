@@ -101,6 +101,7 @@ class JsonLines(IngestedFormat):
     extensions: tuple[str, ...] = (".json", ".jsonl", ".ndjson")
     reading = _JSON_READING
     infers_types = True
+    takes_no_bytes = True
 
     def file_settings(self, source: Source, file: str) -> tuple[str, str]:
         """See `Format`."""

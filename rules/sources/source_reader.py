@@ -74,11 +74,11 @@ class SourceReader:
         source, listing = sources.project.sources[name], sources.listing(name)
         paths = tuple(sources.path(name, file) for file in files)
         try:
+            kind = format_of(sources.project, name, files)
             for path, file in zip(paths, files, strict=True):
-                if size_of(path) == 0:
+                if size_of(path) == 0 and not (kind.takes_no_bytes and not kind.file_settings(source, file)[0]):
                     raise sources.error(name, "is empty (0 bytes)", file, "write its columns, or leave the file out")
             table = TableFiles(source, paths, files, sources.partitions(name), listing.details, listing.notes)
-            kind = format_of(sources.project, name, files)
             if isinstance(kind, IngestedFormat):
                 found = kind.in_place(table)
                 return self._ingest(name, kind, table) if found is None else self._in_place(table, found, None)

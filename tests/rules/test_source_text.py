@@ -157,6 +157,24 @@ def test_integers_too_wide_for_int64_keep_their_digits(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_of_json_lines_without_a_byte_has_no_rows(tmp_path: Path) -> None:
+    """It is what `rules export` writes of an empty product, and what is left of a day that was emptied."""
+    project = make(tmp_path, "days", b"", 'format = "json"')
+    (tmp_path / "data" / "days").unlink()
+    for name, content in {"1.jsonl": "", "2.jsonl": '{"a":1}\n', "3.jsonl": '{"a":2}\n'}.items():
+        put(project, f"days/{name}", content)
+    build(tmp_path)
+    assert project.product("p").to_pylist() == [{"a": 1}, {"a": 2}]
+    put(project, "days/3.jsonl", "")
+    assert project.executed(build(tmp_path)) == {"p"}
+    assert project.product("p").to_pylist() == [{"a": 1}]
+    put(project, "days/2.jsonl", "")
+    assert "has no columns" in build(tmp_path, expect=1)["error"]["message"]
+    project.edit("rules.toml", 'format = "json"', 'format = "json"\ncolumns = { a = "int64" }')
+    build(tmp_path)
+    assert project.product("p").to_pylist() == []
+
+
 def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
     assert rows(tmp_path, "t.csv", "a,b\n") == []
     assert build(tmp_path)["products"][0]["rows"] == 0
@@ -237,6 +255,7 @@ def test_a_delimiter_is_not_remembered_from_a_file_of_another_kind(tmp_path: Pat
         ("t.json", '{"a":1}\n'.encode("utf-16"), "1:1", ("UTF-16",)),
         ("t.csv", "\n\n", None, ("no columns",)),
         ("t.csv", "", None, ("0 bytes",)),
+        ("t.jsonl.gz", "", None, ("0 bytes",)),
         ("t.json", '[{"a":1}]', "1:1", ("JSON array",)),
         ("t.json", '{"a":1}\n{"a":\n', "2:6", ("JSON lines",)),
         ("t.json", '{"a":1}\n{"a":2}\n{"a":"x"}\n', "3:6", ("number to string",)),
