@@ -52,6 +52,20 @@ _DAMAGED = (
     sqlite3.SQLITE_CONSTRAINT,
     sqlite3.SQLITE_MISMATCH,
 )
+_REFUSALS = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+)
+_PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite also says of a page that the disk could not read."""
 _UNLIKE = re.compile(
     r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
     r"|Could not decode|.*(constraint failed|may not be modified))"
@@ -276,10 +290,13 @@ class Database:
 
     def _memo_version(self) -> int | None:
         """Return the version of the memos, None where none is recorded."""
-        try:
-            rows = self._connection.execute("SELECT version FROM memo_version").fetchall()
-        except sqlite3.OperationalError:  # there is no such table
-            return None
+        with _translated():
+            try:
+                rows = self._connection.execute("SELECT version FROM memo_version").fetchall()
+            except sqlite3.OperationalError as error:
+                if not _UNLIKE.match(str(error)):
+                    raise
+                return None  # there is no such table
         return rows[0][0] if rows else None
 
     def _version(self) -> int:
@@ -333,6 +350,15 @@ def _copied(path: str | Path | None) -> sqlite3.Connection:
         raise StoreError(f"cannot read the index {path}: {error.strerror or error}") from error
 
 
+def is_refusal(error: sqlite3.Error) -> bool:
+    """Whether it is the system that lets SQLite not use a database, whatever is in that."""
+    return _code(error) in _REFUSALS
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     """Turn SQLite's errors into ours."""
@@ -341,10 +367,8 @@ def _translated() -> Iterator[None]:
     except sqlite3.ProgrammingError:  # our mistake, not the store's
         raise
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-            raise DamagedIndexError(f"the index is damaged: {error}") from error
-        if _UNLIKE.match(str(error)):
-            raise DamagedIndexError(f"the index is damaged: {error}") from error
-        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        if _code(error) in _DAMAGED or _UNLIKE.match(str(error)):
+            raise DamagedIndexError(f"the index is damaged: {error}", of_pages=_code(error) in _PAGES) from error
+        busy = _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
         hint = "another process holds it; try again when that has finished" if busy else None
         raise StoreError(f"the index cannot be used: {error}", hint=hint) from error

@@ -17,11 +17,22 @@ class ForeignStoreError(StoreError):
 
 
 class DamagedIndexError(StoreError):
-    """The index is no index, or none that this version can read: it has to be set aside."""
+    """The index is no index, or none that this version can read: it has to be set aside.
+
+    of_pages: SQLite says so, of pages that it may only have failed to read.
+    """
+
+    def __init__(self, message: str, *, of_pages: bool = False) -> None:
+        super().__init__(message)
+        self.of_pages = of_pages
 
 
 class ObjectError(Exception):
     """A stored object is missing, or its bytes are not those that were written."""
+
+
+class UnreadableObjectError(ObjectError):
+    """The system refuses to let a stored object be read. Whether it is sound is not known, so it has to stay."""
 
 
 class DamagedInputError(ObjectError):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.durability import synchronise
-from cache.errors import ObjectError, StoreError
+from cache.errors import ObjectError, StoreError, UnreadableObjectError
 from cache.filedigest import file_digest
 from cache.locks import READERS
 from cache.ownership import claim, make_files
@@ -379,14 +379,25 @@ class Objects:
         return artifact in self._sound
 
     def verify(self, artifact: str, size: int, digest: str) -> None:
-        """Read the object and compare its bytes, once in this process. Raises `ObjectError` if they differ."""
+        """Read the object and compare its bytes, once in this process.
+
+        Raises `ObjectError` if it is missing or they differ, `UnreadableObjectError` if the system refuses it.
+        """
         if artifact in self._sound:
             return
-        if not self.exists(artifact):
-            raise ObjectError(f"object {artifact} is missing from the store")
-        if not self._holds(artifact, size, digest):
-            raise ObjectError(f"object {artifact} is corrupt: its bytes are not those that were written")
+        with _refusals(artifact):
+            path = self.path(artifact)
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size != size or file_digest(path) != digest:
+                raise ObjectError(f"object {artifact} is corrupt: its bytes are not those that were written")
         self._sound.add(artifact)
+
+    def require_parts(self, artifact: str, parts: Sequence[str]) -> None:
+        """Raise `ObjectError` unless `has_parts`, `UnreadableObjectError` if the system does not let that be seen."""
+        if not self.has_parts(artifact, parts):
+            with _refusals(artifact):
+                os.listdir(self._place(artifact))
+                raise ObjectError(f"object {artifact} has no links to its parts")
 
     def _holds(self, artifact: str, size: int, digest: str) -> bool:
         try:
@@ -429,3 +440,16 @@ def seal(path: str | Path, *, lasting: bool = False) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _refusals(artifact: str) -> Iterator[None]:
+    """Say what the system refused of an object. Raises `ObjectError`, `UnreadableObjectError` if it may be sound."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectError(f"object {artifact} is missing from the store") from error
+    except (NotADirectoryError, IsADirectoryError) as error:
+        raise ObjectError(f"object {artifact} is corrupt: {error.strerror}") from error
+    except OSError as error:
+        raise UnreadableObjectError(f"object {artifact} cannot be read: {error.strerror or error}") from error

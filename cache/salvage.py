@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sqlite3
 import zlib
@@ -15,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.database import VERSION
+from cache.database import VERSION, is_refusal
 from cache.digests import ingested_digest, table_digest
-from cache.errors import DamagedIndexError
+from cache.errors import DamagedIndexError, StoreError
 from cache.history import read_state
 from cache.housekeeping import past_record
 from cache.index import Index
@@ -29,8 +30,13 @@ Row = Mapping[str, Any]
 
 
 def salvage(damaged: Path, fresh: Index) -> None:
-    """Copy what is sound from the index that was set aside into a fresh one; of another version nothing is."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(damaged)) as connection:
+    """Copy what is sound from a damaged index into a fresh one; of another version nothing is.
+
+    Raises `StoreError` if the system refuses to let it be read.
+    """
+    if not damaged.is_file():
+        return
+    with _as_far_as_sound(), contextlib.closing(_opened(damaged)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
             return
@@ -42,29 +48,52 @@ def salvage(damaged: Path, fresh: Index) -> None:
 
 
 def faults(path: Path) -> str | None:
-    """Say what is wrong with an index, None if nothing is found: every page and every lasting record is looked at."""
+    """Say what is wrong with an index, None if nothing is found: every page and every lasting record is looked at.
+
+    None, too, if the system refuses to let it be read.
+    """
+    if (fault := broken_pages(path)) is not None:
+        return fault
     try:
         with contextlib.closing(_opened(path)) as connection:
-            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if first != "ok":
-                return str(first)
             for table, holds in {"artifacts": _is_artifact, **_TABLES}.items():
                 (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
                 if count != sum(1 for _ in _sound(connection, table, holds)):
                     return f"a record of {table} cannot be read"
     except sqlite3.Error as error:
-        return str(error)
+        return None if is_refusal(error) else str(error)
     return None
 
 
+def broken_pages(path: Path) -> str | None:
+    """Say what is wrong with the pages of an index, None if nothing is found, or the system refuses it."""
+    try:
+        with contextlib.closing(_opened(path)) as connection:
+            (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return None if is_refusal(error) else str(error)
+    return None if first == "ok" else str(first)
+
+
+@contextlib.contextmanager
+def _as_far_as_sound() -> Iterator[None]:
+    """End quietly at what is damaged. Raises `StoreError` where the system refuses instead."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_refusal(error):
+            raise StoreError(f"the index cannot be read: {error}") from error
+
+
 def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(uri(path, "mode=ro"), uri=True)
+    blocked = any(os.path.isdir(f"{path}{suffix}") for suffix in ("-wal", "-shm"))
+    return sqlite3.connect(uri(path, "immutable=1" if blocked else "mode=ro"), uri=True)
 
 
 def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table that can be read and are what was written; none where there is no such table."""
     connection.row_factory = sqlite3.Row
-    with contextlib.suppress(sqlite3.Error):  # of a damaged page: what comes before it is still of use
+    with _as_far_as_sound():  # what comes before a damaged page is still of use
         for row in connection.execute(f"SELECT * FROM {table}"):
             found = dict(row)
             try:

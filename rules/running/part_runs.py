@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cache.digests import TableDigest, table_digest
-from cache.errors import ObjectError
+from cache.errors import ObjectError, UnreadableObjectError
 from cache.keys import Content, hash_json
 from cache.parts import PARTS_FORMAT, composed, cut, is_flat, merged_together
 from cache.records import Artifact
@@ -328,6 +328,8 @@ class PartRuns:
             if artifact is not None:
                 self.store.verify(artifact)
                 return
+        except UnreadableObjectError:
+            raise
         except ObjectError:
             self.store.index.forget_artifact(one.artifact)
             self.store.artifacts.pop(one.artifact, None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cache.errors import ObjectError
+from cache.errors import ObjectError, UnreadableObjectError
 from cache.reachable import REMOVED, after_builds
 from rules.errors import FAILED, UserError
 from rules.running.build_records import new_build_id, recorded
@@ -83,6 +83,9 @@ def _require_sound(store: Store, name: str, build: str, artifact: str) -> None:
         )
     try:
         store.verify(known)
+    except UnreadableObjectError as error:
+        message = f"the table that {name} was after {build} cannot be read, so nothing was restored: {error}"
+        raise UserError(message, code="unreadable-object", exit_code=FAILED) from error
     except ObjectError as error:
         message = f"the table that {name} was after {build} is damaged, so nothing was restored"
         raise UserError(message, code="corrupt-object", hint="it was removed", exit_code=FAILED) from error

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cache.errors import DamagedIndexError, ForeignStoreError, ObjectError, StoreError
-from cache.index import set_aside
-from cache.locks import exclusive
 from cache.ownership import examine
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
 from rules.files.project_paths import heir_of, root_key
+from rules.storage.index_replacing import regain_index, replace_index
 
 if TYPE_CHECKING:
     from cache.objects import Objects
@@ -33,13 +32,16 @@ class RootKeys(NamedTuple):
 
 
 def open_index(objects: Objects, path: Path, keys: RootKeys, lock: Path, say: Say, *, locked: bool) -> StoreIndex:
-    """Open the index, or begin a new one where there is none that can be used, and say so."""
+    """Open the index, or begin a new one where there is none that can be used, and say so. Raises `StoreError`."""
+    if (name := regain_index(objects, path, lock, locked=locked)) is not None:
+        say(f"warning: the index is missing; a new one is begun with what is sound in {name}")
     try:
         index = StoreIndex(path, root=keys.root, heir=keys.heir)
     except DamagedIndexError as error:
-        name = _set_aside(path, lock, error, locked=locked)
-        say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
-        return _begun(objects, path, keys, name)
+        name = replace_index(objects, path, lock, error, locked=locked)
+        if name is not None:
+            say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
+        return StoreIndex(path, root=keys.root, heir=keys.heir)
     if index.created and objects.any():
         say("warning: the index is missing; a new one is begun, and what it does not know is built again")
     return index
@@ -85,37 +87,8 @@ def suspecting(path: Path) -> Iterator[None]:
         raise DamagedIndexError(f"the index is damaged: {fault}") from error
 
 
-def replaced(
-    objects: Objects, path: Path, keys: RootKeys, lock: Path, error: DamagedIndexError, *, locked: bool
-) -> UserError:
-    """Set aside an index that was found to be damaged while it was used, and begin a new one."""
-    name = _set_aside(path, lock, error, locked=locked)
-    _begun(objects, path, keys, name).close()
-    return UserError(
-        f"{error.message}; it was set aside as {name} and a new one begun",
-        code=REPLACED,
-        hint="run this again",
-        exit_code=FAILED,
-    )
-
-
-def _begun(objects: Objects, path: Path, keys: RootKeys, aside: str) -> StoreIndex:
-    """Begin a new index with what is sound in the one that was set aside."""
-    index = StoreIndex(path, root=keys.root, heir=keys.heir)
-    if objects.any():
-        from cache.salvage import salvage  # with pyarrow
-
-        salvage(path.with_name(aside), index)
-    return index
-
-
-def _set_aside(path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> str:
-    """Rename the index. What only looks must not take it away from a build that uses it."""
-    try:
-        with contextlib.nullcontext() if locked else exclusive(lock, wait=False):
-            return set_aside(path)
-    except BlockingIOError:
-        message = f"{error.message}, and another build is using it"
-        raise StoreError(message, hint="try again when that has finished") from error
-    except OSError as failure:
-        raise StoreError(f"{error.message}, and cannot be set aside: {failure.strerror}") from error
+def replaced(objects: Objects, path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> UserError:
+    """Set aside an index that was found to be damaged while it was used, and begin a new one. Raises `StoreError`."""
+    name = replace_index(objects, path, lock, error, locked=locked)
+    done = "is sound now that it is looked at again" if name is None else f"was set aside as {name} and a new one begun"
+    return UserError(f"{error.message}; it {done}", code=REPLACED, hint="run this again", exit_code=FAILED)

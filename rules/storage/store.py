@@ -151,7 +151,7 @@ def _writing(
                 ):
                     yield store
             except DamagedIndexError as error:  # its first page was sound, so it was found out only now
-                raise replaced(objects, path, keys, lock, error, locked=building) from error
+                raise replaced(objects, path, lock, error, locked=building) from error
     finally:
         objects.close()
 

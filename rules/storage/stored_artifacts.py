@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.errors import DamagedInputError, ObjectError, StoreError
+from cache.errors import DamagedInputError, ObjectError, StoreError, UnreadableObjectError
 from cache.objects import Objects
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, UserError
@@ -253,6 +253,8 @@ class StoredArtifacts:
             return
         try:
             self.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+        except UnreadableObjectError:
+            raise
         except ObjectError:
             with contextlib.suppress(OSError):
                 self.objects.discard(artifact.artifact)
@@ -277,10 +279,14 @@ class StoredArtifacts:
 
     def _verify_parts(self, artifact: Artifact) -> None:
         self.know(artifact.parts)
-        if not self.objects.has_parts(artifact.artifact, artifact.parts):
+        try:
+            self.objects.require_parts(artifact.artifact, artifact.parts)
+        except UnreadableObjectError:
+            raise
+        except ObjectError:
             with contextlib.suppress(OSError):
                 self.objects.discard(artifact.artifact)
-            raise ObjectError(f"object {artifact.artifact} has no links to its parts")
+            raise
         for name in artifact.parts:
             self.verify(self._part(name))
 
@@ -305,6 +311,9 @@ class StoredArtifacts:
             raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
         try:
             self.verify(found)
+        except UnreadableObjectError as error:
+            message = f"the stored table of {name} cannot be read: {error}"
+            raise UserError(message, code="unreadable-object", exit_code=FAILED) from error
         except ObjectError as error:
             with contextlib.suppress(StoreError):
                 self.index.forget_built()  # which looks at products alone, and not at the failing rows of checks

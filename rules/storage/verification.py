@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.digests import TableDigester, ingested_digest
-from cache.errors import DamagedIndexError, ObjectError
+from cache.errors import DamagedIndexError, ObjectError, UnreadableObjectError
 from cache.levels import UnsupportedTypeError, type_name
 from cache.locks import READERS, shared
 from cache.reachable import references
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from cache.records import Artifact
     from rules.storage.store import Store
 
-Problem = Literal["corrupt", "missing", "no file"]
+Problem = Literal["corrupt", "missing", "no file", "unreadable"]
+"""Of what is unreadable nobody knows whether it is sound: it stays, whatever is to be repaired."""
 Outcome = Literal["left", "restored", "removed", "lost"]
 """What became of a bad object: nothing, on request or because it cannot be removed; it was made of what else is stored;
 it is out of the way, and a build makes its table again if it is needed; or no build can make this very table now."""
@@ -116,23 +117,49 @@ def _found(folder: Path) -> Iterator[str]:
 
 
 def _problem(store: Store, name: str, known: dict[str, Artifact]) -> Problem | None:
-    path, artifact = store.objects.path(name), known.get(name)
-    if not os.path.lexists(path):
+    try:
+        return _found_wrong(store, name, known)
+    except (FileNotFoundError, NotADirectoryError):
         return None if store.is_elsewhere(name) else "missing"
+    except (OSError, UnreadableObjectError):
+        return "unreadable"
+
+
+def _found_wrong(store: Store, name: str, known: dict[str, Artifact]) -> Problem | None:
+    """Return what is wrong with an object, None if it is sound. Raises OSError, and `UnreadableObjectError`."""
+    path, artifact = store.objects.path(name), known.get(name)
+    mode = os.lstat(path).st_mode
     if artifact is not None and artifact.parts:
-        whole = store.objects.has_parts(name, artifact.parts) and all(part in known for part in artifact.parts)
-        return None if whole else "corrupt"
-    if artifact is None and stat.S_ISDIR(os.lstat(path).st_mode) and all(one.is_symlink() for one in path.iterdir()):
+        return None if all(part in known for part in artifact.parts) and _is_linked(store, artifact) else "corrupt"
+    if artifact is None and stat.S_ISDIR(mode) and all(one.is_symlink() for one in path.iterdir()):
         return None  # a table in parts, which a killed build has left
-    if not stat.S_ISREG(os.lstat(path).st_mode):
+    if not stat.S_ISREG(mode):
         return "no file"
     if artifact is not None:
-        try:
-            store.objects.verify(name, artifact.bytes, artifact.file_digest)
-        except ObjectError:
-            return "corrupt"
-        return None
+        return None if _holds(store, artifact) else "corrupt"
     return None if name in _names_by_content(path) else "corrupt"
+
+
+def _is_linked(store: Store, artifact: Artifact) -> bool:
+    """Whether the links to the parts of a table are there. Raises `UnreadableObjectError`."""
+    try:
+        store.objects.require_parts(artifact.artifact, artifact.parts)
+    except UnreadableObjectError:
+        raise
+    except ObjectError:
+        return False
+    return True
+
+
+def _holds(store: Store, artifact: Artifact) -> bool:
+    """Whether an object has the bytes that were written. Raises `UnreadableObjectError`."""
+    try:
+        store.objects.verify(artifact.artifact, artifact.bytes, artifact.file_digest)
+    except UnreadableObjectError:
+        raise
+    except ObjectError:
+        return False
+    return True
 
 
 def _names_by_content(path: Path) -> tuple[str, ...]:
@@ -143,7 +170,11 @@ def _names_by_content(path: Path) -> tuple[str, ...]:
             for batch in file.iter_batches(_READ_ROWS, use_threads=False):
                 digester.update(batch)
             types = {field.name: type_name(field.type) for field in file.schema_arrow}
-    except (pa.ArrowException, OSError, UnsupportedTypeError, ValueError):
+    except OSError as error:
+        if error.errno is not None:  # Arrow has none for a file that it cannot make sense of
+            raise
+        return ()
+    except (pa.ArrowException, UnsupportedTypeError, ValueError):
         return ()
     found = digester.finish()
     return found.table, ingested_digest(found.rows, {name: (types[name], one) for name, one in found.columns.items()})
@@ -151,7 +182,7 @@ def _names_by_content(path: Path) -> tuple[str, ...]:
 
 def _repair(store: Store, bad: list[BadObject]) -> list[BadObject]:
     """Restore what can be, and remove the rest with what the index says of it."""
-    gone = {one.artifact for one in bad}
+    gone = {one.artifact for one in bad if one.problem != "unreadable"}
     again = _made_again(store, gone)
     return [_repaired(store, one, gone, again) for one in bad]
 
@@ -167,6 +198,8 @@ def _made_again(store: Store, gone: Collection[str]) -> set[str]:
 
 
 def _repaired(store: Store, one: BadObject, gone: set[str], again: set[str]) -> BadObject:
+    if one.problem == "unreadable":
+        return replace(one, obstacle="cannot be read: try again, or remove it by rules cache rm")
     known = store.index.artifacts([one.artifact]).get(one.artifact)
     parts = known.parts if known is not None else ()
     sound = parts and gone.isdisjoint(parts) and len(store.index.artifacts(parts)) == len(set(parts))
