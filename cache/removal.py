@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cache.exchange import renamed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -176,6 +176,26 @@ def rewrite(target: Path, data: bytes, *, expected: bytes | None = None) -> bool
     finally:
         fresh.unlink(missing_ok=True)
     return True
+
+
+def create_all(files: Mapping[Path, bytes]) -> None:
+    """Write files that do not exist yet, all of them or, if one cannot be written, none. Raises OSError.
+
+    Folders above them are made as they are needed, and stay.
+    """
+    made: list[Path] = []
+    target: Path | None = None
+    try:
+        for target, data in files.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                made.append(target)
+                file.write(data)
+    except OSError as error:
+        for one in made:
+            with contextlib.suppress(OSError):
+                one.unlink()
+        raise OSError(error.errno, error.strerror, error.filename or str(target)) from error
 
 
 def overwrite(file: BinaryIO, data: bytes) -> None:

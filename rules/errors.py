@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ USAGE = 2
 INTERNAL = 3
 REPLACED = "index-replaced"
 """Code of an error after which the same command can be run again at once: a damaged index was replaced."""
+
+
+_OF_THE_FILES = frozenset({None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EILSEQ})
+"""What the files themselves are the reason for."""
 
 
 class Where(NamedTuple):
@@ -68,6 +73,15 @@ class UserErrors(Exception):  # noqa: N818 — the plural of UserError
 
 class ForeignMemoError(Exception):
     """What the store remembers of a rule, its only argument, is not what the rule's text compiles to."""
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether an error comes of a call that the system refused, and that may succeed in a moment with the same files."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_FILES:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def unknown_product(name: str, known: Iterable[str]) -> UserError:

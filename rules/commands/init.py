@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cache.removal import create_all
 from rules.errors import UserError
 from rules.files.project_paths import FILE, writable_file
 from rules.report.runs import document
@@ -90,11 +91,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for path in _FILES:
         writable_file(root, path)
     name = re.sub(r"\W+", "_", root.name).strip("_") or "project"
+    texts = {path: text.format(name=name) if path == FILE else text for path, text in _FILES.items()}
     try:
-        for path, text in _FILES.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            with (root / path).open("x", encoding="utf-8") as file:
-                file.write(text.format(name=name) if path == FILE else text)
+        create_all({root / path: text.encode() for path, text in texts.items()})
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}", code="unwritable") from error
     if output.as_json:

@@ -11,7 +11,7 @@ from compiler.lint.comments import suppressions
 from compiler.lint.findings import Lines
 from compiler.schema import Column, Schema
 from rules.compiling.reach import BeyondReach
-from rules.errors import UserError
+from rules.errors import UserError, is_refusal
 from rules.files.project_paths import FILE
 from rules.lint.check_memory import Kept, Same
 
@@ -57,6 +57,8 @@ class Checking:
     """What was found in the rules in SQL that were looked at and call no function of the project."""
     understood: set[str] = field(default_factory=set)
     """The rules and checks of data that the compiler did cope with."""
+    refused: bool = False
+    """Whether something was found only because the system refused a call, so that it must not be remembered."""
     missed: int = 0
     """How many rules and checks were looked at here, because nothing was remembered of them."""
 
@@ -74,6 +76,7 @@ class Checking:
     def record_error(self, error: UserError) -> None:
         """Record an error of a file as a finding in it."""
         assert error.where is not None
+        self.refused |= is_refusal(error)
         path = error.where.path
         try:
             text = self.project.text(path)

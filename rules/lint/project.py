@@ -153,7 +153,7 @@ def _look(
     work.memory.part(Kept).settle(before, work.same)
     _ask_policy(work, rules.values(), resolve)
     # The hook of a policy is asked each time, so a project that has one is never recognised.
-    if circles or work.known.unnoticed or project.policy.on_qualify:
+    if circles or work.known.unnoticed or work.refused or project.policy.on_qualify:
         return
     of_others = len(work.records[FILE]["found"]) > len(of_file["found"])
     known = None

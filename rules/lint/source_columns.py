@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.errors import UserError
+from rules.errors import UserError, is_refusal
 from rules.files.project_paths import FILE
 from rules.lint.static_contracts import referred
 
@@ -35,6 +35,7 @@ def open_sources(
         known = work.known.schemas.known.get(name)
         if error is not None:
             sound = False
+            work.refused |= is_refusal(error)
             work.record_of(FILE)
         if error is not None and has_files:
             work.record_error(_at_declaration(work.project, name, error))

@@ -6,11 +6,12 @@ refused, and files that the site no longer has are removed by names that only it
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.removal import is_page_of_data, overwrite, remove_page_of_data
+from cache.removal import beside, clear_unfinished, is_page_of_data, overwrite, remove_page_of_data, rewrite
 from rules.errors import FAILED, USAGE, UserError
 
 if TYPE_CHECKING:
@@ -42,20 +43,22 @@ def require_usable(folder: Path, shown: str, store: Path) -> None:
         return
     except OSError as error:
         raise _unwritable(shown, error) from error
-    if foreign and not _is_site(folder):
+    if foreign and not (_is_site(folder) or _is_begun(folder, foreign)):
         message = f"{shown} holds {foreign[0]}, and is no site that rules wrote"
         hint = "nothing of it was touched; name another folder with --out"
         raise UserError(message, code="exists", hint=hint, exit_code=USAGE)
 
 
 def write_site(folder: Path, shown: str, made: Mapping[str, bytes]) -> Written:
-    """Write the files of a site, the page last, and remove those of tables and builds that are gone.
+    """Write the files of a site, and remove those of tables and builds that are gone.
 
-    Raises `UserError`.
+    First comes the file by which it is known, so that what is left of it can be written again; last the page. Raises
+    `UserError`.
     """
     written = removed = 0
     try:
-        for path in sorted(made, key=lambda one: (one == "index.html", one)):
+        written += _mark(folder, made[_MARKER])
+        for path in sorted(made.keys() - {_MARKER}, key=lambda one: (one == "index.html", one)):
             written += _write(folder, path, made[path])
         for kind in ("tables", "builds"):
             inside = folder / "data" / kind
@@ -68,12 +71,29 @@ def write_site(folder: Path, shown: str, made: Mapping[str, bytes]) -> Written:
     return Written(len(made), sum(map(len, made.values())), written, removed)
 
 
+def _mark(folder: Path, data: bytes) -> bool:
+    """Write the file by which a site is known, whole or not at all; say whether it was written."""
+    target = folder / _MARKER
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _require_own(folder, _MARKER)
+    clear_unfinished(target.parent, [target.name])
+    with contextlib.suppress(FileNotFoundError):
+        if not target.is_symlink() and target.read_bytes() == data:
+            return False
+    return rewrite(target, data)
+
+
+def _require_own(folder: Path, path: str) -> None:
+    """Raise OSError where a link leads the folder of a file out of the site."""
+    if (folder / path).parent.resolve() != folder.resolve() / Path(path).parent:
+        raise OSError(f"{path} is led elsewhere by a link")
+
+
 def _write(folder: Path, path: str, data: bytes) -> bool:
     """Write a file unless it has these bytes; say whether it was written. Links in the folder are not followed."""
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.parent.resolve() != folder.resolve() / Path(path).parent:
-        raise OSError(f"{path} is led elsewhere by a link")
+    _require_own(folder, path)
     descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     with open(descriptor, "r+b") as file:  # noqa: PTH123  of a descriptor
         if file.read() == data:
@@ -88,6 +108,14 @@ def _is_site(folder: Path) -> bool:
             return file.read(len(_MARK)) == _MARK
     except OSError:
         return False
+
+
+def _is_begun(folder: Path, names: list[str]) -> bool:
+    """Whether a folder with these visible names is what is left of a site before its marker was written."""
+    marker = folder / _MARKER
+    if names != [marker.parent.name] or marker.parent.is_symlink() or not marker.parent.is_dir():
+        return False
+    return sorted(marker.parent.iterdir()) == sorted(beside(marker))
 
 
 def _unwritable(shown: str, error: OSError) -> UserError:

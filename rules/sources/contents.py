@@ -14,7 +14,7 @@ from rules.formats.declared_types import spelled_as_declared
 from rules.printable import without_secrets
 from rules.sources.column_digests import ColumnDigests
 from rules.sources.content_keys import content_key
-from rules.sources.locating import AS_READER, format_of, noting
+from rules.sources.locating import format_of, hint_for, noting
 from rules.sources.object_copies import ObjectCopies
 from rules.sources.remembered_columns import remember_columns
 from rules.sources.source_files import SourceFiles
@@ -150,7 +150,7 @@ class Sources:
             return sum(map(size_of, self.paths(name)))
         except OSError as error:  # gone since it was opened
             problem = f"cannot be read: {error.strerror}"
-            raise self._files.error(name, problem, str(error.filename), AS_READER) from error
+            raise self._files.error(name, problem, str(error.filename), hint_for(error)) from error
 
     def part_files(self, name: str) -> list[tuple[FileRows, ...]]:
         """Return the files of each part of an opened source that has some, or which row groups of a file it is."""

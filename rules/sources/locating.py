@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     from rules.files.file_digests import FileDigests
     from rules.formats.source import Source
 
-AS_READER = "whoever runs rules must be able to read it"
-_RENAMED = "rename it: the engine and the index take no other names"
-"""What to do about a file without permission."""
+_AS_READER = "whoever runs rules must be able to read it"
+_ROOM = "make room, or set RULES_STORE to a folder on another disk"
+_HINTS = {
+    errno.EACCES: _AS_READER,
+    errno.EPERM: _AS_READER,
+    errno.EILSEQ: "rename it: the engine and the index take no other names",
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+}
+OF_STORE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""What the system says of files that are written alone."""
 
 
 def declared_format(source: Source) -> Format | None:
@@ -71,7 +79,7 @@ def source_listing(project: Project, name: str, files: FileDigests) -> Listing:
     except OSError as error:
         shown = os.path.relpath(error.filename, project.root) if error.filename else source.path
         problem = f"cannot be listed: {error.strerror or error}"
-        raise source_error(project, name, problem, Where(shown), AS_READER) from error
+        raise source_error(project, name, problem, Where(shown), hint_for(error)) from error
 
 
 def names_below(path: str, files: Iterable[str]) -> list[str]:
@@ -95,7 +103,7 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     except OSError as error:
         shown = os.path.relpath(error.filename, root) if error.filename else source.path
         problem = f"cannot be listed: {error.strerror or error}"
-        raise source_error(project, name, problem, Where(shown), AS_READER) from error
+        raise source_error(project, name, problem, Where(shown), hint_for(error)) from error
     if found:
         return found
     if (root / source.path).is_dir():
@@ -112,11 +120,16 @@ def source_files(project: Project, name: str) -> tuple[str, ...]:
     raise declared_wrongly(project, name, problem, hint)
 
 
-def unreadable(root: Path, file: str, error: OSError) -> tuple[str, str]:
+def unreadable(root: Path, file: str, error: OSError) -> tuple[str, str | None]:
     """Return what is wrong with a file that cannot be read, and what to do about it."""
     if isinstance(error, FileNotFoundError) and (root / file).is_symlink():
         return "has a link that leads nowhere", "let it lead to a file, or remove it"
-    return f"cannot be read: {error.strerror or error}", _RENAMED if error.errno == errno.EILSEQ else AS_READER
+    return f"cannot be read: {error.strerror or error}", hint_for(error)
+
+
+def hint_for(error: OSError) -> str | None:
+    """Return what to do about a file that the system refuses, None where only the message can help."""
+    return _HINTS.get(error.errno) if error.errno is not None else None
 
 
 def _nearest(root: Path, path: str) -> str:

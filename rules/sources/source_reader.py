@@ -15,7 +15,7 @@ from compiler.fingerprint import fingerprint
 from rules.files.lazy_paths import size_of
 from rules.formats.source_format import IngestedFormat, TableFiles
 from rules.sources.content_keys import file_settings, reading_settings
-from rules.sources.locating import AS_READER, format_of
+from rules.sources.locating import OF_STORE, format_of, hint_for
 
 if TYPE_CHECKING:
     from cache.index import Index
@@ -88,8 +88,15 @@ class SourceReader:
         except IngestError as error:
             raise sources.unusable(name, files, error) from error
         except OSError as error:
+            said = (
+                os.strerror(error.errno) if error.errno is not None else str(error)
+            )  # Arrow's has paths of ours in it
+            if error.errno in OF_STORE:
+                raise sources.error(
+                    name, f"cannot be read into the store: {said}", files[0], hint_for(error)
+                ) from error
             shown = os.path.relpath(error.filename, sources.project.root) if error.filename else files[0]
-            raise sources.error(name, f"cannot be read: {error.strerror or error}", shown, AS_READER) from error
+            raise sources.error(name, f"cannot be read: {said}", shown, hint_for(error)) from error
 
     def _read_by_footers(self, kind: Format, table: TableFiles) -> dict[str, Any]:
         """Describe files, of which only those are opened, and objects fetched, that nobody has described."""

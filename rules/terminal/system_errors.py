@@ -19,11 +19,13 @@ _HINTS = {
     errno.ENOMEM: "raise the limit on memory (ulimit -v), or build with --profile memory_tight",
     errno.EAGAIN: "raise the limit on processes (ulimit -u), or build fewer products at once: --jobs 1",
 }
-_REFUSALS = frozenset(_HINTS) | {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
-    errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.ETXTBSY, errno.ESTALE, errno.EEXIST, errno.ENOTEMPTY,
-    errno.EINVAL, errno.ENOTSUP, errno.EBUSY, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN, errno.EREMOTEIO,
-}  # fmt: skip
+_NAMES = """
+    EACCES EPERM EROFS EIO ENOENT ENOTDIR EISDIR ELOOP ENAMETOOLONG ENXIO ENODEV ETXTBSY ESTALE EEXIST ENOTEMPTY EINVAL
+    ENOTSUP EBUSY EMLINK ENOLCK EDEADLK ENOSYS EXDEV EOVERFLOW EUCLEAN EBADMSG ENETDOWN ENETUNREACH EHOSTUNREACH
+    EHOSTDOWN ENOTCONN ETIMEDOUT EREMOTEIO
+"""
+_REFUSALS = frozenset(_HINTS) | {getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name)}
+"""What a system may refuse; some of it only one on Linux."""
 _FEW_FILES = 64
 _LITTLE_MEMORY = 3 << 30
 """Bytes. Libraries and the stacks of threads reserve far more than they use."""
@@ -38,7 +40,7 @@ def refused(error: BaseException) -> UserError | None:
         return _error("there is not enough memory", errno.ENOMEM)
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
         return _error("no thread can be started: there is not enough memory, or there are too many", errno.ENOMEM)
-    if not isinstance(error, OSError) or error.errno not in _REFUSALS:
+    if not isinstance(error, OSError) or error.errno is None or error.errno not in _REFUSALS:
         return _starved()
     if error.errno == errno.ENOENT and not _has_folder():
         return _error("the current folder does not exist any more", errno.ENOENT)

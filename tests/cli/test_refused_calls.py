@@ -123,3 +123,27 @@ def test_a_table_that_cannot_be_read_for_a_moment_stays(
     states(project)
     assert run(project, "cache", "verify", "--json").document["bad"] == []
     assert "(4 rows)" in run(project, "show", "some").stdout
+
+
+@needs_strace
+@pytest.mark.slow
+def test_a_source_that_could_not_be_read_for_a_moment_is_no_finding_for_good(project: SampleProject) -> None:
+    source = project.write("data/cities.csv", "city\nA\n")
+    project.write("rules.toml", project.read("rules.toml") + '\n[sources.cities]\npath = "data/cities.csv"\n')
+    project.sql("cities_of", "SELECT c.city FROM cities AS c")
+    ended = refused(project, "read", "EIO", "1+", source, "check")
+    assert ended.returncode == 1
+    assert "cannot be read: Input/output error" in ended.stdout
+    assert "must be able to read" not in ended.stdout
+    assert run(project, "check").code == 0
+
+
+@needs_strace
+@pytest.mark.slow
+def test_a_site_or_project_that_could_not_be_written_can_be_written_again(project: SampleProject) -> None:
+    ended = refused(project, "write", "EDQUOT", "1+", project.root / "site" / "assets" / "graph.js", "docs", "build")
+    assert ended.stderr == "error: site cannot be written: Disk quota exceeded\n"
+    run(project, "docs", "build")
+    ended = refused(project, "write", "ENOSPC", "1+", project.root / "new" / "data" / "orders.csv", "init", "new")
+    assert "new/data/orders.csv: No space left on device" in ended.stderr
+    run(project, "init", str(project.root / "new"))
