@@ -76,7 +76,7 @@ class ForeignMemoError(Exception):
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether an error comes of a call that the system refused, and that may succeed in a moment with the same files."""
+    """Whether an error comes of a call that the system refused, and that may succeed with the same files."""
     while error is not None:
         if isinstance(error, OSError) and error.errno not in _OF_THE_FILES:
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,14 @@ def difference(first: pa.Schema, second: pa.Schema) -> str:
     return "their columns are in another order"
 
 
+def is_refused(error: BaseException) -> bool:
+    """Whether the system refused a call. Arrow also raises OSError, without a number, for what makes no sense to it."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
+    """Return the first line of an error's message; of a refusal of the system, only what it says."""
+    if is_refused(error):
+        assert isinstance(error, OSError)
+        return os.strerror(error.errno or 0)
     return str(error).splitlines()[0] if str(error) else type(error).__name__

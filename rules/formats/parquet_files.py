@@ -16,7 +16,15 @@ from cache.digests import TableDigester
 from cache.keys import hash_json
 from rules.files.lazy_paths import having
 from rules.formats import int96
-from rules.formats.contract import ONE_SCHEMA, IngestError, checked, difference, first_line, require_declared
+from rules.formats.contract import (
+    ONE_SCHEMA,
+    IngestError,
+    checked,
+    difference,
+    first_line,
+    is_refused,
+    require_declared,
+)
 from rules.formats.registry import or_declared
 from rules.formats.row_groups import FileRows, RowGroup, UncutError, require_cuttable
 from rules.storage.types import stored_schema, stored_type, to_arrow
@@ -244,8 +252,10 @@ def _digests_of(
                             raise EndedError
                         digester.update(batch.select([column]))
         except (pa.ArrowException, OSError) as error:
-            message = f"is damaged: {first_line(error)}"
-            raise IngestError(message, file=number, hint="write or copy the file again") from error
+            refused = is_refused(error)
+            message = f"{'cannot be read' if refused else 'is damaged'}: {first_line(error)}"
+            hint = None if refused else "write or copy the file again"
+            raise IngestError(message, file=number, hint=hint) from error
     return {column: digester.finish().columns[column] for column, digester in digesters.items()}
 
 

@@ -90,5 +90,7 @@ def suspecting(path: Path) -> Iterator[None]:
 def replaced(objects: Objects, path: Path, lock: Path, error: DamagedIndexError, *, locked: bool) -> UserError:
     """Set aside an index that was found to be damaged while it was used, and begin a new one. Raises `StoreError`."""
     name = replace_index(objects, path, lock, error, locked=locked)
-    done = "is sound now that it is looked at again" if name is None else f"was set aside as {name} and a new one begun"
-    return UserError(f"{error.message}; it {done}", code=REPLACED, hint="run this again", exit_code=FAILED)
+    message = f"{error.message}; it was set aside as {name} and a new one begun"
+    if name is None:
+        message = "a part of the index could not be read for a moment; looked at again, it is sound"
+    return UserError(message, code=REPLACED, hint="run this again", exit_code=FAILED)

@@ -147,3 +147,16 @@ def test_a_site_or_project_that_could_not_be_written_can_be_written_again(projec
     ended = refused(project, "write", "ENOSPC", "1+", project.root / "new" / "data" / "orders.csv", "init", "new")
     assert "new/data/orders.csv: No space left on device" in ended.stderr
     run(project, "init", str(project.root / "new"))
+
+
+@needs_strace
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["1+", "3+", "5+", "8"])
+def test_a_source_that_cannot_be_opened_is_not_called_damaged(project: SampleProject, when: str) -> None:
+    source = project.parquet("orders", {"id": list(range(7)), "city": ["A"] * 7})
+    ended = refused(project, "openat", "EMFILE", when, source, "build")
+    assert ended.returncode in {0, 1, 2}
+    assert ended.returncode == 0 or "Too many open files" in ended.stderr
+    assert "damaged" not in ended.stderr
+    build(project)
+    assert project.product("total").to_pylist() == [{"total": 6}]
