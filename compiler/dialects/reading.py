@@ -21,6 +21,7 @@ from compiler.errors import SqlError
 from compiler.sql.commas import misplaced_comma
 from compiler.sql.dialect import DIALECT
 from compiler.sql.foreign_table import TITLES
+from compiler.sql.typed_literals import literals_first
 from compiler.tree.big_stack import with_deep_stack
 
 _FORMS = frozenset({"CAST", "TRY_CAST", "SAFE_CAST", "EXTRACT", "SUBSTRING", "TRIM", "POSITION", "OVERLAY"})
@@ -57,6 +58,7 @@ def _parser_class(spoken: type[Dialect]) -> Any:
     }
     members["note"] = note
     if spoken is not DIALECT:
+        members["_parse_type"] = _noting(literals_first(base._parse_type))  # noqa: SLF001 — a parser is made of it
         members["FUNCTIONS"] = {}
         members["FUNCTION_PARSERS"] = {key: one for key, one in base.FUNCTION_PARSERS.items() if key in _FORMS}
     return type(f"Noting{base.__name__}", (base,), members)

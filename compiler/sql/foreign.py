@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from compiler.errors import SqlError
 from compiler.sql.dialect import DIALECT
+from compiler.sql.typed_literals import mended_parser
 
 _FORMATTED = (exp.TimeToStr, exp.StrToTime, exp.StrToDate, exp.ToChar, exp.StrToUnix, exp.UnixToStr, exp.TsOrDsToDate,
               exp.ParseDatetime, exp.ParseTime)  # fmt: skip
@@ -50,7 +50,9 @@ def _read(text: str, dialect: str) -> exp.Expr:
         hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
         raise SqlError(f"unknown dialect '{dialect}'", hint=hint, code="foreign-sql")
     try:
-        found = sqlglot.parse(text, read=dialect.lower(), error_level=ErrorLevel.IMMEDIATE)
+        spoken = Dialect.get_or_raise(dialect.lower())
+        parser = mended_parser(spoken.parser_class)(dialect=spoken, error_level=ErrorLevel.IMMEDIATE)
+        found = parser.parse(spoken.tokenize(text), text)
     except SqlglotError as error:
         facts = (getattr(error, "errors", None) or [{}])[0]
         said = str(facts.get("description") or error).splitlines()[0].rstrip(".")

@@ -10,6 +10,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from compiler.errors import SqlError
 from compiler.sql.functions import TYPED, ScalarFunction, WindowFunction, functions
 from compiler.sql.operators import OperatorParser
+from compiler.sql.typed_literals import typed_literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -203,7 +204,7 @@ class Grammar(OperatorParser):
         parse_interval: bool = True,  # noqa: FBT001, FBT002 — SQLGlot's signature
         fallback_to_identifier: bool = False,  # noqa: FBT001, FBT002 — SQLGlot's signature
     ) -> exp.Expr | None:
-        """As SQLGlot, but ARRAY[1, 2] → make_array(1, 2), and any name before ( is a call, also that of a type."""
+        """As SQLGlot, but for `typed_literal`; ARRAY[1, 2] → make_array(1, 2); any name before ( is a call."""
         if self._match_pair(TokenType.ARRAY, TokenType.L_BRACKET, advance=False):
             self._advance()
             return self._parse_column_ops(self._parse_bracket())
@@ -213,7 +214,7 @@ class Grammar(OperatorParser):
             called = self._parse_function()
             if called is not None:
                 return self._parse_column_ops(called)
-        return super()._parse_type(parse_interval, fallback_to_identifier)
+        return typed_literal(self) or super()._parse_type(parse_interval, fallback_to_identifier)
 
     def _parse_cte(self) -> exp.CTE | exp.FunctionSpecification | None:
         """As SQLGlot, which would read WITH a (SELECT …) as something else altogether."""
