@@ -90,9 +90,10 @@ def quantified_patterns(reading: Reading) -> Iterator[Rewrite]:
     """S LIKE ANY ('a', 'b') → (s LIKE 'a' OR s LIKE 'b')."""
     for node in reading.tree.find_all(exp.Like, exp.ILike):
         patterns = node.expression
-        if not isinstance(patterns, exp.Any | exp.All):
+        if not isinstance(patterns, exp.Any | exp.All) or isinstance(patterns.this.unnest(), exp.Column):
             continue
-        items = patterns.this.expressions if isinstance(patterns.this, exp.Tuple) else [patterns.this.unnest()]
+        listed = patterns.this.unnest()
+        items = listed.expressions if isinstance(listed, exp.Tuple | exp.Array) else [listed]
         text, whole = reading.span(node.this), reading.span(node)
         places = [reading.span(item) for item in items]
         if text is None or whole is None or any(place is None for place in places):
@@ -106,7 +107,9 @@ def quantified_patterns(reading: Reading) -> Iterator[Rewrite]:
             pieces += [*_in_parentheses(text, node.this), f" {word} ", place]
         before = reading.text[text[1] : places[0][0] if places[0] else text[1]]
         if re.match(r"\s*NOT\b", before, re.IGNORECASE):
-            continue  # what NOT LIKE ANY means is not the same everywhere
+            if reading.dialect != "postgres" or not node.args.get("negate"):
+                continue  # what NOT LIKE ANY means is not the same everywhere
+            pieces = [f" NOT{piece}" if piece == f" {word} " else piece for piece in pieces]
         yield Rewrite(*whole, (*pieces, ")"))
 
 
@@ -356,6 +359,7 @@ REFUSED: dict[type[exp.Expr], tuple[str, str]] = {
 """Nodes that are left when there is no more to rewrite → why they are refused, and what to write."""
 _CALLS_REFUSED = {"columns": REFUSED[exp.Columns], "flatten": REFUSED[exp.Lateral]}
 _MATCHES = "write regexp_matches(s, 'a') or regexp_full_match(s, 'a')"
+_QUANTIFIERS = (exp.Any, exp.All)
 _JOINS = {
     "ASOF": "write JOIN, then QUALIFY row_number() OVER (PARTITION BY … ORDER BY … DESC) = 1",
     "POSITIONAL": "write JOIN on a row_number() of each",
@@ -375,6 +379,8 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
             message = ("a named argument has no counterpart here", "write named_struct('f', n)")
         if message is None and isinstance(node, exp.RegexpLike | exp.RegexpFullMatch) and reading.dialect == "duckdb":
             message = ("~ is a search in DuckDB 2, and was of the whole text before", _MATCHES)
+        if message is None and isinstance(node, exp.Like | exp.ILike) and isinstance(node.expression, _QUANTIFIERS):
+            message = ("a pattern of several has no counterpart here", "write NOT (s LIKE 'a' OR s LIKE 'b')")
         if message is None and isinstance(node, exp.Join):
             word = next((one for one in (node.method, node.kind) if one in _JOINS), None)
             message = (f"{word} JOIN has no counterpart here", _JOINS[word]) if word else None

@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from compiler.dialects.interval_habits import elapsed_seconds, multiplied_intervals, units
 from compiler.dialects.meaning_habits import other_meanings
 from compiler.dialects.moment_habits import date_and_interval, formats, time_zones
-from compiler.dialects.null_habits import compared_rows, joined_lists, null_arguments, null_order, whole_frames
+from compiler.dialects.null_habits import (
+    compared_rows,
+    joined_lists,
+    null_arguments,
+    null_order,
+    quantified_lists,
+    tested_rows,
+    whole_frames,
+)
 from compiler.dialects.number_habits import (
     averages,
     decimal_literals,
@@ -20,6 +29,7 @@ from compiler.dialects.number_habits import (
     rounding,
     tried_integers,
     type_widths,
+    unsigned_numbers,
 )
 from compiler.dialects.text_habits import (
     bytes_of_texts,
@@ -36,7 +46,8 @@ from compiler.dialects.view import View
 HABITS: tuple[Callable[[View], None], ...] = (
     decimal_literals,  # first: the kinds of what is around them depend on it
     division, averages, tried_integers, rounding, null_order, texts_of_values, date_and_interval, time_zones,
-    null_arguments, compared_rows, joined_lists, whole_frames,
+    null_arguments, compared_rows, tested_rows, quantified_lists, joined_lists, whole_frames,
+    multiplied_intervals, elapsed_seconds, units, unsigned_numbers,
     escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
     string_escapes, bytes_of_texts, formats, powers, other_meanings,
 )  # fmt: skip

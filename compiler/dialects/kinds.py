@@ -21,7 +21,7 @@ _RESULTS = {
     """,
     "int32": "ascii bit_length char_length character_length instr length levenshtein octet_length position strpos",
     "int64": "to_unixtime approx_distinct regexp_count regexp_instr factorial",
-    "uint64": "row_number rank dense_rank ntile array_length cardinality array_position",
+    "uint64": "row_number rank dense_rank ntile array_length cardinality array_position list_length list_position",
     "float64": """
         acos asin atan atan2 cbrt corr cos covar_pop covar_samp degrees exp ln log log10 log2 median pi power pow
         radians signum sinh cosh tanh sin sqrt stddev stddev_pop stddev_samp tan var var_pop var_samp percentile_cont
@@ -32,7 +32,13 @@ _RESULTS = {
     "timestamp[ns]": "to_timestamp to_timestamp_seconds to_timestamp_millis to_timestamp_micros to_local_time date_bin",
     "timestamp[ns, tz=UTC]": "now current_timestamp",
     "bool": "starts_with ends_with contains regexp_like isnan iszero bool_and bool_or array_has list_contains",
-    "list": "make_array array_agg string_to_array regexp_match array_sort array_distinct array_concat generate_series",
+    "list": """
+        make_array array_agg string_to_array regexp_match array_sort array_distinct array_concat generate_series range
+        array_append array_prepend array_reverse array_slice array_cat array_compact array_remove array_remove_all
+        array_replace array_replace_all array_resize array_pop_back array_pop_front array_union array_intersect
+        list_append list_prepend list_reverse list_slice list_cat list_concat list_sort list_distinct list_resize
+        list_pop_back list_pop_front make_list
+    """,
 }
 _RESULT = {name: kind for kind, names in _RESULTS.items() for name in names.split()}
 _OF_FIRST = frozenset(
@@ -86,6 +92,8 @@ class Kinds(Types):
         if isinstance(node, exp.DPipe):
             left = self.of(node.this)
             return left if kind_of_type(left) == "list" else "string"
+        if isinstance(node, exp.Bracket) and isinstance(node.expressions[0], exp.Slice):
+            return self.of(node.this)
         if isinstance(node, exp.Div):
             return self._arithmetic(node)
         if isinstance(node, exp.Neg):

@@ -109,13 +109,74 @@ def _by_columns(view: View, kind: type[exp.Expr], left: list[exp.Expr], right: l
     return text
 
 
+def tested_rows(view: View) -> None:
+    """(a, b) IS NULL is never true here; in PostgreSQL it is where both are NULL."""
+    if view.letter not in "PR":
+        return
+    for node in view.every(exp.Is):
+        row = node.this.unnest() if isinstance(node.this, exp.Paren) else node.this
+        if not isinstance(row, exp.Tuple) or not isinstance(node.expression, exp.Null):
+            continue
+        around = node.parent if isinstance(node.parent, exp.Not) else None
+        text = view.extents.written(around) if around is not None else None
+        whole = around if around is not None and text is not None and not text.upper().startswith("NOT") else node
+        test = "IS NULL" if whole is node else "IS NOT NULL"
+        columns = [view.extents.operand(one) for one in row.expressions]
+        written = " AND ".join(f"{one} {test}" for one in columns) if None not in columns else None
+        message = f"a row is never NULL here; in {view.title} it is where all its columns are"
+        view.replace("R036", whole, message, written, None if written else "test its columns one by one")
+
+
+_QUANTIFIED: dict[type[exp.Expr], tuple[str, str, str]] = {
+    exp.EQ: ("FALSE", "{test}", "TRUE"),
+    exp.NEQ: ("TRUE", "NOT ({test})", "FALSE"),
+}
+"""Comparison with ANY or ALL of a list → what it is of an empty list, what decides it, and to what."""
+
+
+def quantified_lists(view: View) -> None:
+    """1 = ANY ([2, NULL]) is FALSE here, and NULL in PostgreSQL and DuckDB."""
+    if view.letter not in "DP":
+        return
+    for node in view.every(exp.EQ, exp.NEQ):
+        other = node.expression
+        if not isinstance(other, exp.All if isinstance(node, exp.NEQ) else exp.Any):
+            continue
+        values = other.this.unnest()
+        if isinstance(values, exp.Query | exp.Subquery) or _has_no_null(values):
+            continue
+        items, test = view.extents.operand(values), view.extents.written(node)
+        empty, condition, decided = _QUANTIFIED[type(node)]
+        written = None
+        if items is not None and test is not None:
+            none = f"cardinality({items}) = 0"
+            none = f"{items} IS NULL OR {none}" if view.letter == "D" else none
+            written = (
+                f"CASE WHEN {none} THEN {empty} WHEN {condition.format(test=test)} THEN {decided}"
+                f" WHEN cardinality(array_compact({items})) = cardinality({items}) THEN {test} END"
+            )
+        message = f"a NULL in a list is a value like others here; in {view.title} it makes this NULL"
+        view.replace("R036", node, message, written, None if written else "leave NULLs out of the list")
+
+
+def _has_no_null(values: exp.Expr) -> bool:
+    """Whether a list is written with its values, which are literals."""
+    written = function_name(values) == "make_array" or isinstance(values, exp.Array)
+    items = values.args.get("expressions") or []
+    return (
+        written
+        and bool(items)
+        and all(isinstance(one.this if isinstance(one, exp.Neg) else one, exp.Literal) for one in items)
+    )
+
+
 def joined_lists(view: View) -> None:
     """[1] || NULL is [1] here, and NULL in DuckDB."""
     if view.letter != "D":
         return
     for node in view.every(exp.DPipe):
         sides = [node.this, node.expression]
-        if not all(view.kind(side) == "list" for side in sides):
+        if not any(view.kind(side) == "list" for side in sides):
             continue
         doubtful = [view.extents.operand(side) for side in sides if not isinstance(side, exp.Array)]
         whole = view.extents.written(node)

@@ -80,12 +80,26 @@ def _decimal_division(view: View) -> None:
         if "decimal" in kinds and kinds <= {"int", "decimal"}:
             message = f"a quotient of decimals has few digits here; {view.title} gives at least 16"
             view.add("R016", node, message, "cast one side to DOUBLE, or both to decimals of more digits")
+        elif kinds == {"int"} and (_extracts(view, node.this) or _extracts(view, node.expression)):
+            message = f"a part of a date is an integer here, and none in {view.title}, whose quotient has a fraction"
+            view.add("R016", node, message, "cast the part to INT, or to DOUBLE for a fraction")
         elif kinds == {"int"} and (_adds_wide(node.this) or _adds_wide(node.expression)):
             message = (
                 f"a sum is a BIGINT here; that of a BIGINT is a decimal in {view.title}, whose quotient has a fraction"
             )
             hint = "cast one side to DOUBLE; where an INT is added, write CAST(sum(n) AS BIGINT)"
             view.add("R016", node, message, hint)
+
+
+def _extracts(view: View, node: exp.Expr) -> bool:
+    """Whether an operand is made of a part of a date: PostgreSQL's extract is a decimal, and date_part a float."""
+    apart = (exp.Query, exp.Cast, exp.Predicate, exp.Connector)
+    calls = node.walk(prune=lambda one: isinstance(one, apart))
+    return any(
+        function_name(call) == "date_part" and not (view.settled is not None and view.settled("R016", call))
+        for call in calls
+        if isinstance(call, exp.Func) and not isinstance(call, apart)
+    )
 
 
 def _adds_wide(node: exp.Expr) -> bool:
@@ -235,6 +249,34 @@ def type_widths(view: View) -> None:
         wide = "DOUBLE" if word.upper() in {"FLOAT", "REAL"} else "BIGINT"
         message = f"{word.upper()} has fewer bits here than in {view.title}"
         view.add("R042", node, message, f"write {wide}", (start, start + len(word), wide))
+
+
+_UNSIGNED = frozenset({
+    "row_number", "rank", "dense_rank", "ntile", "array_length", "cardinality", "list_length", "array_position",
+    "list_position", "array_indexof", "list_indexof",
+})  # fmt: skip
+_CALCULATING = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor,
+                exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.Array)  # fmt: skip
+_ELEMENTWISE = re.compile(r"(array|list)_(append|prepend|has|contains|position|remove|replace)\w*|make_array")
+
+
+def unsigned_numbers(view: View) -> None:
+    """rank() OVER (…) / 2 is a decimal here: ranks and lengths of lists are unsigned, and BIGINTs elsewhere."""
+    for call in view.every(exp.Func):
+        if function_name(call) not in _UNSIGNED:
+            continue
+        node = call.parent if isinstance(call.parent, exp.Window) else call
+        around = node.parent
+        while isinstance(around, exp.Paren):
+            around = around.parent
+        name = function_name(around) if isinstance(around, exp.Func) else None
+        calculates = isinstance(around, _CALCULATING) or isinstance(
+            getattr(around, "expression", None), exp.Any | exp.All
+        )
+        if calculates or (name is not None and _ELEMENTWISE.fullmatch(name)):
+            written = view.extents.written(node)
+            message = f"'{function_name(call)}' is an unsigned number here, and a BIGINT in {view.title}"
+            view.replace("R042", node, message, written and f"CAST({written} AS BIGINT)", "cast it to BIGINT")
 
 
 def powers(view: View) -> None:

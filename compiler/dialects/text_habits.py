@@ -26,6 +26,8 @@ def texts_of_values(view: View) -> None:
             parts = [node.this] if node.to.this in _TEXTS else []
         elif isinstance(node, exp.DPipe):
             parts = [node.this, node.expression]
+            if any(view.kind(part) == "list" for part in parts):
+                continue  # the lists are joined
         elif function_name(node) in {"concat", "concat_ws"}:
             parts = list(node.args.get("expressions") or [])
         else:
@@ -52,6 +54,13 @@ def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
         if view.letter == "P":
             message = "the text of a whole float ends in .0 here, and not in PostgreSQL; exponents differ, too"
         view.replace("R035", where, message, _DUCKDB_FLOAT.format(x=x) if known else None, "cast it to a decimal first")
+
+    elif kind == "list":
+        message = f"the text of a list is another one in {view.title}"
+        view.replace("R035", where, message, None, "write array_to_string(l, ',')")
+    elif kind == "decimal" and view.letter == "P" and function_name(part.unnest()) == "trunc" and "," in (x or ""):
+        message = "trunc keeps the digits behind the point as zeros here, and not in PostgreSQL"
+        view.replace("R035", where, message, None, "cast it to a decimal of so many digits")
 
 
 def _text_of_truth(view: View, part: exp.Expr) -> None:
@@ -174,25 +183,71 @@ def substring_starts(view: View) -> None:
     for node in view.every(exp.Func):
         name = function_name(node)
         parts = list(node.args.get("expressions") or [])
-        if name not in {"substr", "substring"} or len(parts) not in {2, 3}:
-            continue
-        start = parts[1].unnest()
-        if isinstance(start, exp.Literal) and start.name == "0" and view.letter != "D":
-            place = view.extents.of(parts[1])
-            message = f"substr from 0 has one character less here; in {view.title} 0 is 1"
-            known = place is not None and view.letter != "S"  # Snowflake's documentation does not say it
-            view.add("R039", node, message, "begin at 1", *([(*place, "1")] if known and place else []))
-        if not (isinstance(start, exp.Neg) and isinstance(start.this, exp.Literal)):
-            continue
-        s, place = view.extents.operand(parts[0]), view.extents.of(parts[1])
-        message = f"a negative start is before the text here; in {view.title} it counts from the end"
+        if name in {"substr", "substring"} and len(parts) in {2, 3}:
+            _substring_start(view, node, *parts[:2])
+
+
+def _substring_start(view: View, node: exp.Expr, text: exp.Expr, start: exp.Expr) -> None:
+    plain, place, s = start.unnest(), view.extents.of(start), view.extents.operand(text)
+    backwards = f"a negative start is before the text here; in {view.title} it counts from the end"
+    if isinstance(plain, exp.Literal) and plain.name == "0" and view.letter != "D":
+        message = f"substr from 0 has one character less here; in {view.title} 0 is 1"
+        known = place is not None and view.letter != "S"  # Snowflake's documentation does not say it
+        view.add("R039", node, message, "begin at 1", *([(*place, "1")] if known and place else []))
+    elif isinstance(plain, exp.Neg) and isinstance(plain.this, exp.Literal):
         if s is None or place is None or view.letter == "S":
-            view.add("R039", node, message, "write right(s, n)")
-            continue
-        count = int(start.this.name)
+            view.add("R039", node, backwards, "write right(s, n)")
+            return
+        count = int(plain.this.name)
         begin = f"length({s}) - {count - 1}"
         begin = f"CASE WHEN length({s}) > {count} THEN {begin} ELSE 1 END" if view.letter == "B" else begin
-        view.add("R039", node, message, f"begin at {begin}", (*place, begin))
+        view.add("R039", node, backwards, f"begin at {begin}", (*place, begin))
+    elif not (
+        _is_from(0 if view.letter == "D" else 1, plain) or _tells_negative(plain) or _is_settled(view, node, plain)
+    ):
+        n = view.extents.operand(start)
+        if view.letter == "D" and None not in (n, s, place):
+            begin = f"CASE WHEN {n} < 0 THEN length({s}) + {n} + 1 ELSE {n} END"
+            view.add("R039", node, backwards, f"begin at {begin}", (*place, begin))  # type: ignore[misc]
+        else:
+            view.add("R039", node, backwards, "begin at greatest(n, 1), if it is never negative")
+
+
+def _is_settled(view: View, node: exp.Expr, start: exp.Expr) -> bool:
+    """Whether a start was written here; where that is not noted, one that counts from the end of a text."""
+    if view.settled is not None:
+        return view.settled("R039", node)
+    return isinstance(start, exp.Sub) and function_name(start.this.unnest()) == "length"
+
+
+def _tells_negative(start: exp.Expr) -> bool:
+    """Whether a start is CASE WHEN n < 0 THEN …, which says itself what a negative one is."""
+    test = start.args["ifs"][0].this if isinstance(start, exp.Case) and start.this is None else None
+    return isinstance(test, exp.LT) and isinstance(test.expression, exp.Literal) and test.expression.name == "0"
+
+
+_POSITIONS = frozenset({"strpos", "position", "instr", "length", "char_length", "character_length", "octet_length"})
+
+
+def _is_from(least: int, node: exp.Expr) -> bool:
+    """Whether a number is certainly not less than one: strpos(s, ',') + 1 is from 1 on."""
+    node = node.unnest()
+    if isinstance(node, exp.Literal):
+        return node.is_int and int(node.name) >= least
+    if isinstance(node, exp.Add):
+        return (
+            any(
+                isinstance(one.unnest(), exp.Literal)
+                and one.unnest().is_int
+                and _is_from(least - int(one.unnest().name), other)
+                for one, other in ((node.this, node.expression), (node.expression, node.this))
+            )
+            or (_is_from(least, node.this) and _is_from(0, node.expression))
+            or (_is_from(0, node.this) and _is_from(least, node.expression))
+        )
+    if function_name(node) == "greatest":
+        return any(_is_from(least, one) for one in node.args.get("expressions") or [])
+    return least <= 0 and function_name(node) in _POSITIONS
 
 
 def similar_to(view: View) -> None:

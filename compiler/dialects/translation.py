@@ -213,7 +213,7 @@ def _meant(source: Traced, dialect: str, around: Surroundings, original: str) ->
             if edit
             for start, end, text in (edit,)
         ]
-        chosen = _apart([*edits, *calls])
+        chosen = _apart([*edits, *calls], source.text)
         if not chosen:
             left = [_at(source, one.node, view.extents, one.code, one.message, one.hint) for one in habits]
             left += [_unknown(source, view, call, name, dialect) for call, name, _ in foreign]
@@ -224,13 +224,35 @@ def _meant(source: Traced, dialect: str, around: Surroundings, original: str) ->
     raise AssertionError("the habits of a dialect rewrite one another")
 
 
-def _apart(edits: Iterable[tuple[Habit | None, Rewrite]]) -> list[tuple[Habit | None, Rewrite]]:
-    """Return edits that do not overlap: of those within one another, the outer."""
+def _apart(edits: Iterable[tuple[Habit | None, Rewrite]], text: str) -> list[tuple[Habit | None, Rewrite]]:
+    """Return edits that do not overlap: of those within one another, the outer.
+
+    One that repeats what is within it waits until that is written out: only the first copy would still be the author's.
+    """
+    every = list(edits)
+    waiting = [
+        one
+        for one, outer in enumerate(every)
+        if any(_is_inside(inner[1], outer[1]) and _repeats(outer[1], inner[1], text) for inner in every)
+    ]
     chosen: list[tuple[Habit | None, Rewrite]] = []
-    for one in sorted(edits, key=lambda each: (each[1].start, -each[1].end)):
+    ready = [one for at, one in enumerate(every) if at not in waiting]
+    for one in sorted(ready, key=lambda each: (each[1].start, -each[1].end)):
         if not chosen or one[1].start >= chosen[-1][1].end:
             chosen.append(one)
     return chosen
+
+
+def _is_inside(inner: Rewrite, outer: Rewrite) -> bool:
+    bounds = (outer.start, outer.end)
+    return outer.start <= inner.start and inner.end <= outer.end and bounds != (inner.start, inner.end)
+
+
+def _repeats(outer: Rewrite, inner: Rewrite, text: str) -> bool:
+    """Whether an edit writes what another one is to change more often than it stands there."""
+    changed = text[inner.start : inner.end]
+    written = "".join(piece for piece in outer.pieces if isinstance(piece, str))
+    return written.count(changed) > text[outer.start : outer.end].count(changed)
 
 
 def _key(source: Traced, view: View, habit: Habit) -> tuple[str, str, int, int]:

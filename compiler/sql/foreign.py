@@ -52,7 +52,7 @@ def _read(text: str, dialect: str) -> exp.Expr:
     try:
         spoken = Dialect.get_or_raise(dialect.lower())
         parser = mended_parser(spoken.parser_class)(dialect=spoken, error_level=ErrorLevel.IMMEDIATE)
-        found = parser.parse(spoken.tokenize(text), text)
+        found: list[exp.Expr | None] = parser.parse(spoken.tokenize(text), text)
     except SqlglotError as error:
         facts = (getattr(error, "errors", None) or [{}])[0]
         said = str(facts.get("description") or error).splitlines()[0].rstrip(".")

@@ -40,8 +40,11 @@ def _differences() -> str:
         exact[unit] = text if seconds == 1 else f"{text} / {seconds}"
     rows = []
     for unit, text in exact.items():
-        rows.append(f"date_diff(<{unit}>, a, b) => {text} : D")
-        rows.append(f"datediff(<{unit}>, a, b) => {text} : {'DS' if unit == 'week' else 'DSR'}")
+        if unit == "week":  # DuckDB 2 counts whole weeks, and DuckDB 1 those that begin on Mondays
+            rows.append(f"datediff(<{unit}>, a, b) => {text} : S")
+        else:
+            rows.append(f"date_diff(<{unit}>, a, b) => {text} : D")
+            rows.append(f"datediff(<{unit}>, a, b) => {text} : DSR")
         rows.append(f"timestampdiff(<{unit}>, a, b) => {text} : S")
     for unit in ("day", "month", "quarter", "year"):
         text = exact[unit].replace("{b}", "{e}").replace("{a}", "{d}")
@@ -90,7 +93,7 @@ div0(n, m) ~> CASE WHEN m = 0 THEN 0 ELSE n / m END : S
 div0null(n, m) ~> CASE WHEN m = 0 OR m IS NULL THEN 0 ELSE n / m END : S
 safe_divide(x, y) => CASE WHEN {{y}} <> 0 THEN CAST({{x}} AS DOUBLE) / {{y}} END : B
 div(n:int, m:int) => ({{n}} - {{n}} % {{m}}) / {{m}} : BK
-div(n:int, m:int) => {{n}} / {{m}} : P
+div(n:int, m:int) => CAST({{n}} / {{m}} AS DECIMAL(38, 0)) : P
 divide(n:int, m:int) => ({{n}} - {{n}} % {{m}}) / {{m}} : D
 divide(x:float, y) => {{x}} / CAST({{y}} AS DOUBLE) : D
 divide(x:decimal, y) => CAST({{x}} AS DOUBLE) / CAST({{y}} AS DOUBLE) : D
@@ -296,7 +299,7 @@ time_bucket(u...) ~> date_bin(INTERVAL '1 hour', a) : D
 time_slice(u...) ~> date_bin(INTERVAL '1 hour', a) : S
 epoch(a:ts) => extract(epoch FROM {{a}}) : D
 epoch(u) ~> extract(epoch FROM a) : D
-epoch_ms(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000 + CAST(date_part('millisecond', {{a}}) AS BIGINT) % 1000 : D
+epoch_ms(a:ts) => CAST(round((CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS DOUBLE) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000) / 1000) AS BIGINT) : D
 epoch_us(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {{a}}) AS BIGINT) % 1000000 : D
 unix_millis(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000 + CAST((date_part('millisecond', {{a}}) % 1000) AS BIGINT) : BK
 unix_micros(a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {{a}}))) AS BIGINT) * 1000000 + CAST((date_part('microsecond', {{a}}) % 1000000) AS BIGINT) : BK
@@ -551,6 +554,10 @@ list_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops N
 array_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
 list_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
 array_intersect(u...) ~> array_sort(array_intersect(array_compact(l), r)): DuckDB drops NULLs, and says nothing of the order : D
+list_concat(u...) ~> l || r, if neither is NULL : D
+list_cat(u...) ~> l || r, if neither is NULL : D
+array_concat(u...) ~> l || r, if neither is NULL : D
+array_cat(u...) ~> l || r, if neither is NULL : D
 list_has_any(u...) ~> array_has_any(array_compact(l), r), as a NULL matches none in DuckDB : D
 array_has_any(u...) ~> array_has_any(array_compact(l), r), as a NULL matches none in DuckDB : D
 array_to_string(u...) ~> array_to_string(l, ','), which is an empty text where all elements are NULL, and NULL in DuckDB : D

@@ -27,7 +27,7 @@ _SAME = {
     "D": """
         log10 log2 log gcd lcm factorial isnan asinh bit_length char_length character_length concat_ws
         ends_with starts_with instr md5 strpos translate levenshtein sha256 make_date array_append list_append
-        array_cat array_concat list_concat list_cat array_length list_max array_position list_position
+        array_length list_max array_position list_position
         array_prepend list_prepend array_reverse list_reverse array_sort list_sort array_slice list_slice
         list_sum list_avg list_element array_has_all list_has_all array_resize list_resize flatten cardinality
         array_pop_back array_pop_front list_product list_any_value element_at map_extract median quantile_cont

@@ -53,7 +53,7 @@ def _stands_before_text(parser: Any) -> bool:
         if not sized and token.text.upper() not in _WORDS:
             return False
         at += 1
-    return at < len(tokens)
+    return bool(at < len(tokens))
 
 
 def literals_first(parse_type: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,4 +69,4 @@ def literals_first(parse_type: Callable[..., Any]) -> Callable[..., Any]:
 @functools.cache
 def mended_parser(parser: type[Any]) -> Any:
     """Return a parser of SQLGlot that reads such literals as its dialect does."""
-    return type(parser.__name__, (parser,), {"_parse_type": literals_first(parser._parse_type)})  # type: ignore[attr-defined]
+    return type(parser.__name__, (parser,), {"_parse_type": literals_first(parser._parse_type)})
