@@ -21,6 +21,7 @@ from compiler.engine_sql.timestamps import (
     may_have_truncated_upwards,
     may_have_wrapped_dates,
 )
+from compiler.engine_sql.workarounds.absent_lists import may_have_kept_absent_lists
 from compiler.engine_sql.workarounds.casts import may_have_lost_casts
 from compiler.engine_sql.workarounds.constants import may_have_kept_constants, may_have_kept_single_rows
 from compiler.engine_sql.workarounds.distinct_counts import may_have_counted_null
@@ -96,6 +97,7 @@ def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
 
 
 CORRECTIONS: Mapping[str, Correction] = {
+    "absent-lists": may_have_kept_absent_lists,
     "bitwise-operators": may_have_been_simplified,
     "constants-below-nulls": may_have_kept_constants,
     "constants-first": may_have_met_swapped,

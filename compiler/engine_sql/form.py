@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from compiler.canonical.facts import Facts
 from compiler.engine_sql.timestamps import stay_in_range
+from compiler.engine_sql.workarounds.absent_lists import forget_absent_lists
 from compiler.engine_sql.workarounds.casts import keep_lossy_casts
 from compiler.engine_sql.workarounds.constants import forget_constants
 from compiler.engine_sql.workarounds.distinct_counts import count_values_that_are_not_null
@@ -51,6 +52,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     add_up_constants,
     keep_lists_apart,
     keep_lossy_casts,
+    forget_absent_lists,
     forget_constants,
     read_unions_in_order,
     count_values_that_are_not_null,
