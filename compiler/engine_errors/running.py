@@ -50,10 +50,30 @@ def failed(message: str, text: str | None) -> SqlError:
     if "Scalar subquery returned more than one row" in refusal.text:
         found = [one for one in _find(query, exp.Subquery) if not isinstance(one.parent, exp.From | exp.Join)]
         return _at("a scalar subquery returns several rows", "aggregate inside it: MIN(…), MAX(…)", found)
+    sliding = _SLIDING.search(refusal.text)
+    if sliding is not None:
+        return _at(*_sliding(sliding["name"], query))
     advice = readable(refusal)
     if INTERNALS.search(advice):
         return _at("the engine cannot run this query", None, [])
     return _at(advice, None, [])
+
+
+_SLIDING = re.compile(
+    r"can not be used as a sliding accumulator because `retract_batch` is not implemented: (?P<name>\w+)"
+)
+
+
+def _sliding(name: str, query: exp.Query | None) -> tuple[str, str, list[exp.Expr]]:
+    """Word the error for an aggregate from which no row can be taken away again, where the frame begins further on."""
+    windows = [
+        one
+        for one in _find(query, exp.Window)
+        if (spec := one.args.get("spec")) is not None and spec.args.get("start") != "UNBOUNDED"
+    ]
+    calls = [one for one in windows if function_name(one.find(exp.Func) or one) == name]
+    message = f"'{name}' cannot be computed over a frame whose first row moves"
+    return message, "write ROWS BETWEEN UNBOUNDED PRECEDING AND …, or collect the rows by a self-join", calls or windows
 
 
 def _value(match: re.Match[str], query: exp.Query | None) -> tuple[str, str, list[exp.Expr]]:

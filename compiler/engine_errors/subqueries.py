@@ -43,6 +43,10 @@ def _unplanned(match: re.Match[str], refusal: Refusal) -> Advice:
     if kind == "Wildcard":
         stars = [one for one in query.find_all(exp.Star) if isinstance(one.parent, exp.Func)]
         return Advice("only COUNT can take * as its argument", "write COUNT(*), or name a column", tuple(stars[:1]))
+    if kind == "GroupingSet":
+        sets = tuple(query.find_all(exp.GroupingSets, exp.Rollup, exp.Cube))
+        hint = "compute the key in a CTE, and group by its column"
+        return Advice("the engine cannot group by sets with such a computed key", hint, sets[:1])
     return Advice("the engine cannot run a part of this query", None, ())
 
 

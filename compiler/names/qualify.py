@@ -272,6 +272,22 @@ def _require_resolved(query: exp.Query, schemas: InputSchemas) -> None:
             unresolved += scope.external_columns
         for column in unresolved:
             raise _unresolved(column, scope, schemas)
+        for table in find_all_in_scope(scope.expression, exp.TableColumn):
+            raise _no_column(table, scope, schemas)
+
+
+def _no_column(table: exp.Expr, scope: Scope, schemas: InputSchemas) -> SqlError:
+    """SELECT o FROM orders AS o: SQLGlot takes a table's name for a row of it, and the engine has no such value."""
+    name = as_written(table.name)
+    source = next((one for alias, one in scope.sources.items() if as_written(alias) == name), None)
+    columns = [f"{name}.{column}" for column in _source_columns(source, schemas)] if source is not None else []
+    shown = f"{', '.join(columns[:_SHOWN])}{', …' if len(columns) > _SHOWN else ''}"
+    hint = f"name one of its columns: {shown}" if columns else "name one of its columns"
+    return located(table.this, f"'{name}' is a table, and no column", hint=hint, code="unknown-column")
+
+
+_SHOWN = 8
+"""Columns of a table that a hint lists."""
 
 
 def _unresolved_filters(scope: Scope) -> list[exp.Column]:

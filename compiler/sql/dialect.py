@@ -175,6 +175,11 @@ _BEFORE_PARENTHESES = frozenset(
      "WITHIN"}
 )  # fmt: skip
 """Reserved words after which a parenthesis may stand, whatever is wrong there."""
+_NO_NAMES = frozenset(
+    {"AND", "AS", "ELSE", "EXCEPT", "FROM", "HAVING", "IN", "INTERSECT", "IS", "JOIN", "NOT", "NULL", "ON", "OR",
+     "QUALIFY", "SELECT", "THEN", "UNION", "WHEN", "WHERE", "WITH"}
+)  # fmt: skip
+"""Reserved words that nobody means as a name where they are out of place."""
 _INTERNALS = re.compile(r"Required keyword: .*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _IN_BRACKETS = re.compile(r"\[\s*[^\W\d]\w*(\s+\w+)*")
@@ -333,7 +338,7 @@ def _misspelt(tokens: list[Token], offset: int) -> str | None:
     """
     at = next((number for number, token in enumerate(tokens) if token.start >= offset), len(tokens))
     for token in tokens[max(0, at - 3) : at + 2]:
-        if token.token_type == TokenType.VAR and token.text.upper() not in _CLAUSES:
+        if token.token_type == TokenType.VAR and token.text.upper() not in _BEFORE_PARENTHESES:
             close = difflib.get_close_matches(token.text.upper(), _CLAUSES, n=1, cutoff=0.75)
             if close:
                 return f"did you mean {close[0]} for '{token.text}'?"
@@ -369,7 +374,7 @@ def _how_to_quote(sql: str, near: str, offset: int) -> str | None:
             return f"write IN ({name.strip()})"
         return f"brackets do not quote names here; write {in_double_quotes(name.strip())}"
     word = near.lower()
-    if word.isidentifier() and word != "from" and word.upper() in DataFusionSQL.Tokenizer.KEYWORDS:
+    if word.isidentifier() and word.upper() not in _NO_NAMES and word.upper() in DataFusionSQL.Tokenizer.KEYWORDS:
         return f"'{word}' is a reserved word; if it is a name, write {in_double_quotes(word)}"
     return None
 

@@ -52,6 +52,11 @@ RUNTIME = {
         "a scalar subquery returns several rows",
         "aggregate inside it",
     ),
+    "a frame that moves": (
+        "SELECT «string_agg(o.code, ',') OVER (ORDER BY o.order_id ROWS 1 PRECEDING) AS n FROM orders AS o",
+        "'string_agg' cannot be computed over a frame whose first row moves",
+        "UNBOUNDED PRECEDING",
+    ),
     "a function's own": ("SELECT substr(o.code, 1, -1) AS n FROM orders AS o", "negative count not allowed: -1", None),
 }  # fmt: skip
 

@@ -227,6 +227,18 @@ PLANNING = {
         "SELECT order_id,\n  «o.status,\n  SUM(amount) AS a\nFROM orders AS o\nGROUP BY order_id",
         "column 'status' must be in GROUP BY or inside an aggregate",
     ),
+    "a table for a column": (
+        "SELECT o.order_id FROM orders AS o WHERE o.amount > «o",
+        "'o' is a table, and no column",
+    ),
+    "a table for a column, in an aggregate": (
+        "SELECT COUNT(«o) AS n FROM orders AS o",
+        "'o' is a table, and no column",
+    ),
+    "a computed key of grouping sets": (
+        "SELECT COUNT(*) AS n FROM orders AS o GROUP BY GROUPING SETS ((NOT «o.status LIKE 'x'), ())",
+        "the engine cannot group by sets with such a computed key",
+    ),
     "window function alone": ("SELECT «row_number() AS a FROM orders", "'row_number' is a window function"),
     "condition of a wrong type": (
         "SELECT order_id FROM orders WHERE «status",
