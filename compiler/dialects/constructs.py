@@ -379,6 +379,11 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
             message = ("a named argument has no counterpart here", "write named_struct('f', n)")
         if message is None and isinstance(node, exp.RegexpLike | exp.RegexpFullMatch) and reading.dialect == "duckdb":
             message = ("~ is a search in DuckDB 2, and was of the whole text before", _MATCHES)
+        if message is None and isinstance(node, exp.Ordered) and isinstance(node.this, exp.Var | exp.Star):
+            message = (
+                "ORDER BY ALL of the columns of a * has no counterpart here",
+                "write ORDER BY 1, 2, 3, or the names",
+            )
         if message is None and isinstance(node, exp.Like | exp.ILike) and isinstance(node.expression, _QUANTIFIERS):
             message = ("a pattern of several has no counterpart here", "write NOT (s LIKE 'a' OR s LIKE 'b')")
         if message is None and isinstance(node, exp.Join):
