@@ -54,6 +54,7 @@ def _cases() -> Iterator[Any]:
         yield pytest.param(name, World(), id=f"{name}-none", marks=[pytest.mark.soak] * (len(text) > 100_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "against"), list(_cases()))
 def test_a_text_gets_findings_with_places_in_it_in_good_time(name: str, against: World) -> None:
     text = TEXTS[name]

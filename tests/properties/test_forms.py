@@ -235,6 +235,7 @@ def tpcds(tmp_path_factory: pytest.TempPathFactory) -> StoredDatabase:
     return StoredDatabase(make_tpcds(), tmp_path_factory.mktemp("tpcds") / "stored")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", _some(TPCDS_QUERIES, 5))
 def test_tpcds_queries(tpcds: StoredDatabase, query: str) -> None:
     schemas = {name: table.schema for name, table in tpcds.tables.items()}
