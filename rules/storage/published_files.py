@@ -122,5 +122,5 @@ def _encodings(base: dict[str, Any], paths: list[str], own: dict[str, Any], dict
             with_dictionary.add(path)
         elif wish is False:
             with_dictionary.discard(path)
-    chosen: dict[str, Any] = {"use_dictionary": [path for path in paths if path in with_dictionary] or False}
-    return chosen | ({"column_encoding": encoded} if encoded else {})
+    listed = [path for path in paths if path in with_dictionary]
+    return {"use_dictionary": listed or False, "column_encoding": encoded or None}

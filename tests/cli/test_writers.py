@@ -49,6 +49,15 @@ def column(project: SampleProject, name: str) -> Any:
     return next(one for at in range(found.num_columns) if (one := found.row_group(0).column(at)).path_in_schema == name)
 
 
+def test_a_dictionary_may_be_wished_of_all_columns(project: SampleProject) -> None:
+    """Also of those that are stored as differences, when all of these are."""
+    build(project)
+    assert "DELTA_BINARY_PACKED" in column(project, "id").encodings
+    wish(project, "dictionary = true")
+    assert build(project).executed == set()
+    assert column(project, "id").has_dictionary_page
+
+
 def test_changed_wishes_write_the_file_and_run_nothing(project: SampleProject) -> None:
     first = build(project).document["products"]
     plain, stored = project.product("top"), published(project)
