@@ -88,7 +88,8 @@ def verify_store(store: Store, *, repair: bool) -> Verified:
     if repair and bad:
         waiting(store, store.say)
         with both_locks(store, PATIENCE):
-            bad = _repair(store, _bad(store, suspects))
+            bad = _bad(store, suspects)
+            bad = _repair(store, [*bad, *_tables_of(store, bad)])
     return Verified(len(names), tuple(bad))
 
 
@@ -105,6 +106,15 @@ def _bad(store: Store, suspects: Collection[str]) -> list[BadObject]:
             products = tuple(sorted({one.owner for one in needed.get(name, ())}))
             found.append(BadObject(name, store.objects.path(name), problem, products))
     return found
+
+
+def _tables_of(store: Store, bad: Collection[BadObject]) -> Iterator[BadObject]:
+    """Yield the tables in parts, not bad by themselves, that have a bad part, and so go with it."""
+    gone, needed = {one.artifact for one in bad}, references(store.index, ["pointer"])
+    for name, artifact in store.index.every_artifact().items() if bad else ():
+        if name not in gone and not gone.isdisjoint(artifact.parts):
+            products = tuple(sorted({one.owner for one in needed.get(name, ())}))
+            yield BadObject(name, store.objects.path(name), "corrupt", products)
 
 
 def _found(folder: Path) -> Iterator[str]:
@@ -188,13 +198,16 @@ def _repair(store: Store, bad: list[BadObject]) -> list[BadObject]:
 
 
 def _made_again(store: Store, gone: Collection[str]) -> set[str]:
-    """Return the artifacts that a build can make again: today's, and those of which that is proved."""
+    """Return the artifacts that a build can make again: today's, those of which that is proved, and parts of these."""
     index = store.index
     live = index.every_artifact().keys() - gone
-    inputs = [state for _, _, record in index.every_record() for state in record.inputs]
+    records = [record for _, _, record in index.every_record()]
+    inputs = [state for record in records for state in record.inputs]
     today = {*(state.artifact for state in inputs if state.artifact), *(table for _, _, table in index.pointers())}
+    today.update(partial for record in records for partial in record.partials)
     sources = [state for state in inputs if state.artifact is None]
-    return {*recomputable(index.states(gone), live | today, sources), *today}
+    again = {*recomputable(index.states(gone), live | today, sources), *today}
+    return again.union(*(parts for table, parts in index.every_part() if table in again))
 
 
 def _repaired(store: Store, one: BadObject, gone: set[str], again: set[str]) -> BadObject:

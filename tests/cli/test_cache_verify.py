@@ -182,15 +182,20 @@ def test_an_ingested_source_is_ingested_again(built: Path, tmp_path: Path) -> No
     assert project.product("total").to_pylist() == [{"n": 64}]
 
 
-def test_the_folder_of_a_table_in_parts_is_made_again(tmp_path: Path) -> None:
-    toml = '\n[sources.sales]\npath = "data/sales"\n[parts]\nmin_rows = 1\n'
-    project = SampleProject(tmp_path / "p", toml=toml)
+def in_parts(root: Path) -> SampleProject:
+    """Return a project that is built, with a product in three parts."""
+    project = SampleProject(root, toml='\n[sources.sales]\npath = "data/sales"\n[parts]\nmin_rows = 1\n')
     for day in range(3):
         (project.root / "data" / "sales").mkdir(parents=True, exist_ok=True)
         table = pa.table({"id": list(range(day * 40, day * 40 + 40))})
         pq.write_table(table, project.root / "data" / "sales" / f"{day}.parquet")
     project.sql("kept", "SELECT s.id FROM sales AS s WHERE s.id % 2 = 0")
     build(project)
+    return project
+
+
+def test_the_folder_of_a_table_in_parts_is_made_again(tmp_path: Path) -> None:
+    project = in_parts(tmp_path / "p")
     folders = [one for one in (project.root / ".rules" / "objects").glob("*/*.parquet") if one.is_dir()]
     assert folders
     for number, one in enumerate(folders):
@@ -202,6 +207,20 @@ def test_the_folder_of_a_table_in_parts_is_made_again(tmp_path: Path) -> None:
     assert {one["outcome"] for one in verify(project, "--repair").document["bad"]} == {"restored"}
     assert verify(project, expect=0).document["bad"] == []
     assert build(project).executed == set()
+
+
+def test_a_table_whose_part_is_removed_goes_with_it(tmp_path: Path) -> None:
+    project = in_parts(tmp_path / "p")
+    before = project.product("kept")
+    objects = (project.root / ".rules" / "objects").glob("*/*.parquet")
+    (table,) = (one for one in objects if one.is_dir())
+    flip(min(table.iterdir()).resolve())
+    bad = verify(project, "--repair").document["bad"]
+    assert {one["artifact"] for one in bad} > {table.parent.name + table.stem}
+    assert {one["outcome"] for one in bad} == {"removed"}
+    assert verify(project, expect=0).document["bad"] == []
+    assert build(project).executed == {"kept"}
+    assert project.product("kept").equals(before)
 
 
 def test_a_damaged_record_of_the_index_is_found(built: Path, tmp_path: Path) -> None:
