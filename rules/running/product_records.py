@@ -75,6 +75,12 @@ def commit(
 def _record_result(store: Store, state: State, build: str) -> None:
     """Record artifact and action, so that this need not be run again."""
     store.index.add_artifact(state.artifact, build)
+    parts = set(state.artifact.parts)
+    # Another builder's table in parts, whose files are here, was not fetched: only its own record has come.
+    for name in sorted(parts - store.index.artifacts(parts).keys()) if parts else ():
+        part = store.artifact(name)
+        if part is not None:
+            store.index.add_artifact(part, build)
     if not state.rule.node.volatile and state.key:
         store.record_action(state.key, state.artifact, state.seconds, build, name=state.rule.node.name)
 

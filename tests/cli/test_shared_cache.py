@@ -567,6 +567,23 @@ def test_a_bucket_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_parts_that_are_here_and_in_no_record_are_recorded_with_their_table(tmp_path: Path, remote: str) -> None:
+    """As after the index was lost: the table is known from the shared cache, and its files need not be fetched."""
+    toml = f'\n[parts]\nmin_rows = 1\n[sources.days]\npath = "data/days"\n[cache]\nremote = "{remote}"\n'
+    made = SampleProject(tmp_path / "a", toml=toml)
+    for day in range(3):
+        made.parquet(f"days/{day}", {"day": [day] * 4, "n": [1, 2, 3, 4]})
+    made.sql("some", "SELECT d.day, d.n FROM days AS d WHERE d.n > 1")
+    inprocess.build(made)
+    for file in (made.root / ".rules").glob("index.sqlite*"):
+        file.unlink()
+    assert inprocess.build(made).statuses == {"some": "restored"}
+    assert inprocess.run(made, "cache", "verify", "--json").document["bad"] == []
+    inprocess.run(made, "gc", "--keep", "1")
+    assert "(9 rows)" in inprocess.run(made, "show", "some").stdout
+    assert made.product("some").num_rows == 9
+
+
 def test_parts_are_shared_one_by_one(tmp_path: Path, remote: str) -> None:
     def made(name: str, days: int) -> SampleProject:
         toml = f'\n[parts]\nmin_rows = 4\n[sources.days]\npath = "data/days"\n[cache]\nremote = "{remote}"\n'
