@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 
 from sqlglot import exp
 
@@ -229,15 +230,12 @@ def _apart(edits: Iterable[tuple[Habit | None, Rewrite]], text: str) -> list[tup
 
     One that repeats what is within it waits until that is written out: only the first copy would still be the author's.
     """
-    every = list(edits)
-    waiting = [
-        one
-        for one, outer in enumerate(every)
-        if any(_is_inside(inner[1], outer[1]) and _repeats(outer[1], inner[1], text) for inner in every)
-    ]
+    every = sorted(edits, key=lambda each: (each[1].start, -each[1].end))
     chosen: list[tuple[Habit | None, Rewrite]] = []
-    ready = [one for at, one in enumerate(every) if at not in waiting]
-    for one in sorted(ready, key=lambda each: (each[1].start, -each[1].end)):
+    for at, one in enumerate(every):
+        within = takewhile(lambda other: other[1].start < one[1].end, islice(every, at + 1, None))  # noqa: B023 — used at once
+        if any(_is_inside(inner[1], one[1]) and _repeats(one[1], inner[1], text) for inner in within):
+            continue
         if not chosen or one[1].start >= chosen[-1][1].end:
             chosen.append(one)
     return chosen
