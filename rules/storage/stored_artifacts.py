@@ -221,6 +221,9 @@ class StoredArtifacts:
             return here or self.is_elsewhere(name)
         intact = self.objects.intact(name, artifact.bytes, artifact.file_digest)
         if not intact and name not in self._warned and self.objects.exists(name):
+            # It may have come from the shared cache, or another process, since it was looked for.
+            if self.objects.intact(name, artifact.bytes, artifact.file_digest):
+                return True
             self._warned.add(name)
             self.say(f"warning: object {name} is corrupt: its bytes are not those that were written")
         return intact or self.is_elsewhere(name)
