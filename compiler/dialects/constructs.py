@@ -379,6 +379,8 @@ def refused(reading: Reading) -> tuple[exp.Expr, str, str] | None:
             message = ("a named argument has no counterpart here", "write named_struct('f', n)")
         if message is None and isinstance(node, exp.RegexpLike | exp.RegexpFullMatch) and reading.dialect == "duckdb":
             message = ("~ is a search in DuckDB 2, and was of the whole text before", _MATCHES)
+        if message is None and isinstance(node, exp.Substring) and getattr(node.args.get("start"), "is_string", False):
+            message = ("SUBSTRING with a pattern has no counterpart here", "write (regexp_match(s, 'a.'))[1]")
         if message is None and isinstance(node, exp.Ordered) and isinstance(node.this, exp.Var | exp.Star):
             message = (
                 "ORDER BY ALL of the columns of a * has no counterpart here",
