@@ -120,7 +120,8 @@ def mark(
         budget, strict = policy.max_bytes, policy.max_bytes is not None
         if budget is None and policy.spare is not None:
             budget = needed_bytes + int((needed_bytes + policy.index_bytes) * policy.spare)
-        choice = choose(sizes, needed, costs, _ages(index), budget=budget, strict=strict)
+        tables = dict(index.every_part())
+        choice = choose(sizes, needed, costs, _ages(index), tables, budget=budget, strict=strict)
         orphans = _orphans(objects, sizes, moment) if thorough else {}
         room = int((needed_bytes + policy.index_bytes) * (policy.spare or 0.0) / 2)
         evidence = _old_evidence(index, objects.root, builds, (policy.evidence, room), moment)

@@ -54,15 +54,17 @@ def choose(
     needed: Mapping[str, Reason],
     costs: Callable[[], Mapping[str, float]],
     ages: Mapping[str, int],
+    tables: Mapping[str, Collection[str]],
     *,
     budget: int | None,
     strict: bool,
 ) -> Choice:
     """Decide about every artifact in `sizes`.
 
-    costs: the seconds to compute those again that can be. budget: the bytes that all artifacts may take up; None for no
-    more than what is needed. strict: the budget is a person's, so what cannot be computed again goes last, and what is
-    needed for its age alone goes, too, if it can be.
+    tables: those in parts, with their parts, whose bytes are theirs alone: a table goes with the first of them, and a
+    part stays as long as its table has to. costs: the seconds to compute those again that can be. budget: the bytes
+    that all artifacts may take up; None for no more than what is needed. strict: the budget is a person's, so what
+    cannot be computed again goes last, and what is needed for its age alone goes, too, if it can be.
     """
     staying: dict[str, Fate] = {artifact: needed[artifact] for artifact in sizes if artifact in needed}
     optional = [artifact for artifact in sizes if artifact not in needed]
@@ -82,12 +84,21 @@ def choose(
     queue = ordered(optional)
     if budget is not None and strict:
         queue += [one for one in ordered(one for one, why in staying.items() if why == "age") if not one.lost]
+    may_go = {one.artifact: one for one in queue}
+    holders: dict[str, list[str]] = {}
+    for table, parts in tables.items():
+        for part in parts:
+            holders.setdefault(part, []).append(table)
     going: dict[str, Fate] = {}
     for one in queue:
-        if budget is None or total > budget:
-            going[one.artifact] = "lost" if one.lost else "recomputable"
-            staying.pop(one.artifact, None)
-            total -= one.bytes
+        if one.artifact in going:
+            continue
+        held = [table for table in holders.get(one.artifact, ()) if table not in going and table in sizes]
+        if (budget is None or total > budget) and all(table in may_go for table in held):
+            for gone in (one, *(may_go[table] for table in held)):
+                going[gone.artifact] = "lost" if gone.lost else "recomputable"
+                staying.pop(gone.artifact, None)
+                total -= gone.bytes
         else:
             staying.setdefault(one.artifact, "cache")
     return Choice(staying, going)

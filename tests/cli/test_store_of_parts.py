@@ -84,6 +84,24 @@ def test_orphans_of_tables_in_parts_are_collected(project: SampleProject) -> Non
     assert build(project).executed == set()
 
 
+@pytest.mark.slow
+def test_a_table_that_a_build_lets_go_goes_with_its_parts(project: SampleProject) -> None:
+    """What was left of one would count as corrupt. The bytes of its parts are all that a table in parts takes up."""
+    for number in range(5):
+        ids = [number * 1000 + n for n in range(500)]
+        project.parquet(f"orders/{number}", {"id": ids, "amount": [n % 97 for n in ids]})
+    build(project)
+    before = rows(project)
+    for least in range(2, 12):
+        project.edit("rules/big.sql", f"> {least - 1}", f"> {least}")
+        build(project)
+        assert {link.resolve().is_file() for folder in folders(project) for link in folder.iterdir()} == {True}
+    assert run(project, "cache", "verify").code == 0
+    project.edit("rules/big.sql", "> 11", "> 1")
+    build(project)
+    assert rows(project) == before
+
+
 @pytest.mark.parametrize("harm", ["removed", "cut short", "changed under its stamp", "link removed", "folder removed"])
 def test_a_harmed_part_is_made_again(project: SampleProject, harm: str) -> None:
     build(project)
