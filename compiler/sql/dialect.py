@@ -179,7 +179,8 @@ _NO_NAMES = frozenset(
     {"AND", "AS", "ELSE", "EXCEPT", "FROM", "HAVING", "IN", "INTERSECT", "IS", "JOIN", "NOT", "NULL", "ON", "OR",
      "QUALIFY", "SELECT", "THEN", "UNION", "WHEN", "WHERE", "WITH"}
 )  # fmt: skip
-"""Reserved words that nobody means as a name where they are out of place."""
+"""Reserved words that nobody means as a name where they are out of place, unless behind AS or beside a dot."""
+_AS_OR_DOT = re.compile(r"(\bAS\s+|\.\s*)$", re.IGNORECASE)
 _INTERNALS = re.compile(r"Required keyword: .*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _IN_BRACKETS = re.compile(r"\[\s*[^\W\d]\w*(\s+\w+)*")
@@ -374,7 +375,9 @@ def _how_to_quote(sql: str, near: str, offset: int) -> str | None:
             return f"write IN ({name.strip()})"
         return f"brackets do not quote names here; write {in_double_quotes(name.strip())}"
     word = near.lower()
-    if word.isidentifier() and word.upper() not in _NO_NAMES and word.upper() in DataFusionSQL.Tokenizer.KEYWORDS:
+    named = _AS_OR_DOT.search(sql[:offset]) or sql[offset + len(near) :].lstrip().startswith(".")
+    may_be_name = word.isidentifier() and (named or word.upper() not in _NO_NAMES)
+    if may_be_name and word.upper() in DataFusionSQL.Tokenizer.KEYWORDS:
         return f"'{word}' is a reserved word; if it is a name, write {in_double_quotes(word)}"
     return None
 
