@@ -219,7 +219,7 @@ SLOW = "SELECT SUM(a.n * b.n % 7) AS total FROM numbers AS a CROSS JOIN numbers 
 @pytest.fixture
 def slow(tmp_path: Path) -> SampleProject:
     sample = SampleProject(tmp_path / "slow", sources=["numbers"])
-    sample.parquet("numbers", {"n": list(range(8_000))})
+    sample.parquet("numbers", {"n": list(range(16_000))})
     sample.sql("crossed", SLOW)
     sample.sql("after", "SELECT c.total FROM crossed AS c")
     return sample
