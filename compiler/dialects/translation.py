@@ -247,7 +247,7 @@ def _is_inside(inner: Rewrite, outer: Rewrite) -> bool:
 
 
 def _repeats(outer: Rewrite, inner: Rewrite, text: str) -> bool:
-    """Whether an edit writes what another one is to change more often than it stands there."""
+    """Whether the text that an edit writes has more copies of what another edit changes than the text it replaces."""
     changed = text[inner.start : inner.end]
     written = "".join(piece for piece in outer.pieces if isinstance(piece, str))
     return written.count(changed) > text[outer.start : outer.end].count(changed)

@@ -36,6 +36,11 @@ _VALUES = (
 _PARSERS = ("to_timestamp", "to_date", "to_time", "to_unixtime")
 
 
+_SLIDING = re.compile(
+    r"can not be used as a sliding accumulator because `retract_batch` is not implemented: (?P<name>\w+)"
+)
+
+
 def failed(message: str, text: str | None) -> SqlError:
     """Return the engine's error of a run, worded for the author; text: of the rule, None if the rule is not SQL."""
     query = _parsed(text)
@@ -57,11 +62,6 @@ def failed(message: str, text: str | None) -> SqlError:
     if INTERNALS.search(advice):
         return _at("the engine cannot run this query", None, [])
     return _at(advice, None, [])
-
-
-_SLIDING = re.compile(
-    r"can not be used as a sliding accumulator because `retract_batch` is not implemented: (?P<name>\w+)"
-)
 
 
 def _sliding(name: str, query: exp.Query | None) -> tuple[str, str, list[exp.Expr]]:

@@ -276,6 +276,10 @@ def _require_resolved(query: exp.Query, schemas: InputSchemas) -> None:
             raise _no_column(table, scope, schemas)
 
 
+_SHOWN = 8
+"""Columns of a table that a hint lists."""
+
+
 def _no_column(table: exp.Expr, scope: Scope, schemas: InputSchemas) -> SqlError:
     """SELECT o FROM orders AS o: SQLGlot takes a table's name for a row of it, and the engine has no such value."""
     name = as_written(table.name)
@@ -284,10 +288,6 @@ def _no_column(table: exp.Expr, scope: Scope, schemas: InputSchemas) -> SqlError
     shown = f"{', '.join(columns[:_SHOWN])}{', …' if len(columns) > _SHOWN else ''}"
     hint = f"name one of its columns: {shown}" if columns else "name one of its columns"
     return located(table.this, f"'{name}' is a table, and no column", hint=hint, code="unknown-column")
-
-
-_SHOWN = 8
-"""Columns of a table that a hint lists."""
 
 
 def _unresolved_filters(scope: Scope) -> list[exp.Column]:

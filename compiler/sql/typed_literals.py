@@ -18,9 +18,9 @@ _ZONED = {exp.DType.TIMESTAMP: exp.DType.TIMESTAMPTZ, exp.DType.TIME: exp.DType.
 
 
 def typed_literal(parser: Any) -> exp.Expr | None:
-    """Return the literal of a written type that a parser stands at, and what is made of it: DATE '2024-01-31'::text.
+    """Read a literal with its type, and the casts behind it, where a parser is: DATE '2024-01-31'::text.
 
-    None for anything else; the parser then stays where it is.
+    Return None for anything else; the parser then stays where it is.
     """
     if not _stands_before_text(parser):
         return None

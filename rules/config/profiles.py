@@ -81,8 +81,8 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     partitions: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.target_partitions")] = 1
     """Of each product's execution."""
     batch_size: Annotated[int, Setting(_ORDER, f"{_EXECUTION}.batch_size")] = BATCH_ROWS
-    """Rows at once. What cannot show it in its table takes 16,384, or 65,536 of 4 million rows and more: as many at
-    most as a profile says that has another number or a limit of memory."""
+    """Rows at once. A query that cannot show it in its table takes 16,384, or 65,536 from 4 million rows on; never more
+    than a profile says that sets another number or limits the memory."""
     memory_limit_mb: Annotated[int | None, Setting(_ORDER, f"{_RUNTIME}.memory_limit", suffix="M")] = None
     """Memory of one product's execution, in MiB, a quarter of it the pool of the engine's operators; None: a share of
     the machine's or container's memory."""

@@ -88,13 +88,11 @@ class SourceReader:
         except IngestError as error:
             raise sources.unusable(name, files, error) from error
         except OSError as error:
-            said = (
-                os.strerror(error.errno) if error.errno is not None else str(error)
-            )  # Arrow's has paths of ours in it
+            # Arrow's own words name files of the store.
+            said = str(error) if error.errno is None else os.strerror(error.errno)
             if error.errno in OF_STORE:
-                raise sources.error(
-                    name, f"cannot be read into the store: {said}", files[0], hint_for(error)
-                ) from error
+                problem = f"cannot be read into the store: {said}"
+                raise sources.error(name, problem, files[0], hint_for(error)) from error
             shown = os.path.relpath(error.filename, sources.project.root) if error.filename else files[0]
             raise sources.error(name, f"cannot be read: {said}", shown, hint_for(error)) from error
 

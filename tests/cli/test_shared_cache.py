@@ -584,6 +584,7 @@ def test_parts_that_are_here_and_in_no_record_are_recorded_with_their_table(tmp_
     assert made.product("some").num_rows == 9
 
 
+@pytest.mark.slow
 def test_parts_are_shared_one_by_one(tmp_path: Path, remote: str) -> None:
     def made(name: str, days: int) -> SampleProject:
         toml = f'\n[parts]\nmin_rows = 4\n[sources.days]\npath = "data/days"\n[cache]\nremote = "{remote}"\n'

@@ -151,7 +151,7 @@ def test_errors_say_where(sample: SampleProject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"force": True}, "force takes selectors, each a text, not True"),
         ({"exclude": ["total", 5]}, "exclude takes selectors, each a text, not 5"),
@@ -159,8 +159,8 @@ def test_errors_say_where(sample: SampleProject) -> None:
         ({"jobs": "2"}, "jobs must be a whole number of at least 1, not '2'"),
     ],
 )
-def test_a_wrong_argument_is_a_user_error(sample: SampleProject, options: dict[str, Any], told: str) -> None:
-    with pytest.raises(UserError, match=re.escape(told)):
+def test_a_wrong_argument_is_a_user_error(sample: SampleProject, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
         Project(sample.root).build(**options)
     with pytest.raises(UserError, match="select takes selectors"):
         Project(sample.root).plan(["total"])  # type: ignore[arg-type]

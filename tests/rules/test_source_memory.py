@@ -32,7 +32,7 @@ print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 102
 
 GROUPS, COLUMNS = 600, 40
 ROOM_MB = 150
-"""What a build may take more of a file of many parts than of few. The footers of all parts would be some 900 MiB."""
+"""What a build may take more of a file of many parts than of few. Footers read for each part took 2 GiB more."""
 
 
 @pytest.mark.slow
