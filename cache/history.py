@@ -36,6 +36,10 @@ class History(Database):
         found = self._select("artifacts", "artifact", "rows, bytes, file_digest, columns", names)
         return {row[0]: self.decode("artifact", row[0], row, partial(_artifact, row)) for row in found}
 
+    def recorded(self, names: Iterable[str]) -> set[str]:
+        """Return those of some artifacts that are recorded."""
+        return {name for (name, _) in self._select("artifacts", "artifact", "rows", names)}
+
     def artifacts_in_use(self, names: Collection[str]) -> dict[str, Artifact]:
         """Return all artifacts that a run works with, by digest: a process that runs again keeps them."""
 

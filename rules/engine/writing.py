@@ -124,7 +124,9 @@ class ProductWriter:
         self._group, self._group_rows, self._before = [], 0, self._digester.bytes
 
     def _encode(self, group: list[pa.RecordBatch]) -> None:
-        table = pa.Table.from_batches(group, self._written)
+        # In one piece: pages end where a piece does, so that batches would decide on a file's bytes.
+        table = pa.Table.from_batches(group, self._written).combine_chunks()
+        group.clear()
         self._file = self._file or pq.ParquetWriter(self._target, self._written, **writer_options(table))
-        if group:
+        if table.num_rows:
             self._file.write_table(table, row_group_size=_GROUP_ROWS)

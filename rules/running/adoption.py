@@ -18,7 +18,9 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
     name = executed.digest.table
     if executed.tables:
         store.objects.adopt_parts(name, executed.tables)
-        size = sum(one.bytes for one in store.index.artifacts(executed.tables).values())
+        store.know(executed.tables)
+        parts = [store.artifact(one) for one in set(executed.tables)]
+        size = sum(one.bytes for one in parts if one is not None)
         named = PARTS + " ".join(executed.tables)
         return Artifact(name, executed.digest.rows, size, named, executed.columns)
     recorded = store.index.artifacts([name]).get(name)

@@ -77,7 +77,7 @@ def _record_result(store: Store, state: State, build: str) -> None:
     store.index.add_artifact(state.artifact, build)
     parts = set(state.artifact.parts)
     # Another builder's table in parts, whose files are here, was not fetched: only its own record has come.
-    for name in sorted(parts - store.index.artifacts(parts).keys()) if parts else ():
+    for name in sorted(parts - store.index.recorded(parts)) if parts else ():
         part = store.artifact(name)
         if part is not None:
             store.index.add_artifact(part, build)

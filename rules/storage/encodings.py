@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _SAMPLE = 4096
@@ -57,26 +56,29 @@ def _fits(column: pa.ChunkedArray) -> bool:
     """Whether a dictionary of all values is too large, or takes at least as much space as their differences."""
     if len(column) <= _RUN:
         return False
-    stride = max(1, len(column) // _SAMPLE)
-    spread = pa.concat_arrays([chunk.take(np.arange(0, len(chunk), stride)) for chunk in column.chunks]).drop_null()
-    first = _whole(column.slice(0, _SAMPLE).combine_chunks().drop_null())
+    rows = column.combine_chunks()
+    first = _whole(rows.slice(0, _SAMPLE))
     if len(first) <= _RUN:
         return False
     entries = 8 * _DICTIONARY_BYTES // column.type.bit_width
-    distinct = pc.count_distinct(spread).as_py()
+    spread = np.sort(_whole(rows, max(1, len(rows) // _SAMPLE)))
+    distinct = min(len(spread), 1) + int(np.count_nonzero(np.diff(spread)))
     # The number of distinct values in the sample if each were one of as many values as a dictionary can hold.
     if distinct > entries * -math.expm1(-len(spread) / entries):
         return True
-    steps = np.diff(first)
+    steps = np.diff(first.astype(np.int64))
     runs = steps[: len(steps) // _RUN * _RUN].reshape(-1, _RUN)
     bits = np.log2(np.ptp(runs, axis=1).astype(np.uint64).astype(np.float64) + 1)  # wraps around, as differences do
     return float(np.ceil(bits).mean()) <= math.log2(max(distinct, 2))
 
 
-def _whole(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Return the contents of the buffer of a column of integers, dates or times."""
+def _whole(column: pa.Array, stride: int = 1) -> npt.NDArray[np.integer[Any]]:
+    """Return what the buffer of a column of integers, dates or times has for each `stride`-th row, NULLs left out."""
     view = {32: pa.int32(), 64: pa.int64()}.get(column.type.bit_width, column.type)
-    return column.view(view).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+    values = column.view(view)
+    if not values.null_count:
+        return values.to_numpy()[::stride]  # type: ignore[no-any-return]
+    return values.take(pa.array(np.arange(0, len(values), stride))).drop_null().to_numpy()  # type: ignore[no-any-return]
 
 
 def statistics(schema: pa.Schema) -> bool | list[str]:

@@ -106,6 +106,20 @@ def test_row_groups_do_not_depend_on_batches(tmp_path: Path) -> None:
     assert read_by_engine(tmp_path / "8192.parquet", table.schema) == found[0][0]
 
 
+def test_bytes_do_not_depend_on_batches(tmp_path: Path) -> None:
+    """Rows may come in batches of any size: neither encodings nor the ends of pages may follow from them."""
+    rows = 300_000
+    wave = np.minimum(np.arange(rows) % 10, 10 - np.arange(rows) % 10)  # each tenth value is the same
+    words = pa.array([f"{number:0{number % 40 + 1}d}" for number in range(rows)])
+    gaps = pa.array(np.arange(rows) * 7, mask=np.arange(rows) % 3 == 0)
+    table = pa.table({"wave": wave, "words": words, "gaps": gaps, "l": [[1, None]] * rows})
+    found = set()
+    for size in (rows, 8192, 8191, 1000, 777):
+        written(tmp_path / "product.parquet", table.schema, table.to_batches(size))
+        found.add((tmp_path / "product.parquet").read_bytes())
+    assert len(found) == 1
+
+
 WHOLE = [
     dtype
     for dtype, _ in LEAVES
