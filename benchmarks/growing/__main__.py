@@ -205,7 +205,14 @@ def _measurement(tool: Tool, scenario: str, world: World, right: dict[str, Any],
             subprocess.run(command, cwd=tool.folder, check=True)
     found = measured(tool, tool.commands(scenario, world.latest), limit)
     output = found.pop("output")
-    found |= {"tool": tool.name, "scenario": scenario, "rows_read": None, "parts": {}, "tables": len(right), "wrong": None}
+    found |= {
+        "tool": tool.name,
+        "scenario": scenario,
+        "rows_read": None,
+        "parts": {},
+        "tables": len(right),
+        "wrong": None,
+    }
     if not found["error"]:
         found["rows_read"], found["parts"] = tool.rows_read(output), tool.parts_read(output)
         database, form = tool.tables()

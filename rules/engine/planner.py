@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,9 +30,6 @@ from rules.storage.types import storable_schema, to_arrow, to_schema
 
 if TYPE_CHECKING:
     from datafusion import SessionContext
-
-_RECENT = 1024
-"""Inputs whose Arrow schemas are kept: most have several readers, and to read one costs as much as to register it."""
 
 
 class EnginePlanner:
@@ -80,7 +76,7 @@ class EnginePlanner:
         names = []
         try:
             for name, (schema, visible) in inputs.items():
-                fields = [field for field in _arrow(schema) if field.name in visible]
+                fields = [field for field in to_arrow(schema) if field.name in visible]
                 empty = pa.RecordBatch.from_pylist([], pa.schema(fields))
                 self._session.register_record_batches(qualified_name(name), [[empty]])
                 names.append(name)
@@ -116,7 +112,7 @@ class EnginePlanner:
         names = []
         try:
             for name, (schema, visible) in inputs.items():
-                fields = [field for field in _arrow(schema) if field.name in visible]
+                fields = [field for field in to_arrow(schema) if field.name in visible]
                 self._session.register_parquet(
                     qualified_name(name), self._nowhere, schema=pa.schema(fields), file_extension=""
                 )
@@ -125,15 +121,6 @@ class EnginePlanner:
         finally:
             for name in names:
                 self._session.deregister_table(qualified_name(name))
-
-
-def _arrow(schema: Schema) -> pa.Schema:
-    return _known_arrow(schema.arrow)
-
-
-@functools.lru_cache(_RECENT)
-def _known_arrow(serialised: bytes) -> pa.Schema:
-    return to_arrow(Schema((), serialised))
 
 
 def _hint(error: UnsupportedTypeError) -> str:

@@ -6,6 +6,7 @@ alone makes, to the last bit; which parts are run together therefore follows fro
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -79,8 +80,9 @@ def run_together(
     try:
         for batch in stream(several, given, types, path.parent):
             numbers = batch.column(batch.num_columns - 1).to_numpy()
-            starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-            for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
+            columns = batch.select(range(batch.num_columns - 1))
+            starts = np.flatnonzero(np.concatenate(([True], numbers[1:] != numbers[:-1])))[: len(numbers)]
+            for start, end in itertools.pairwise([*starts.tolist(), len(numbers)]):
                 number = int(numbers[start])
                 if number != current:
                     if writer is not None:
@@ -91,8 +93,7 @@ def run_together(
                     current = number
                     writer = ProductWriter(path, query.schema).__enter__()
                 assert writer is not None
-                rows = batch.slice(start, end - start)
-                writer.write(rows.select(range(batch.num_columns - 1)))
+                writer.write(columns.slice(start, end - start))
         if writer is not None:
             last, writer = writer, None
             made.append((places[current], _finished(last, query, started), path))

@@ -9,6 +9,7 @@ values far apart, such as days as timestamps in any order, a dictionary is sever
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -20,6 +21,8 @@ import pyarrow.parquet as pq
 _SAMPLE = 4096
 """The number of rows by which a column is judged."""
 _DICTIONARY_BYTES = 1 << 16
+_RECENT = 256
+"""Schemas of which it is known: a rule that works by parts writes many files of one."""
 _RUN = 32
 """The number of differences that are stored with the bits of the largest of them: a miniblock of Parquet."""
 
@@ -86,9 +89,16 @@ def statistics(schema: pa.Schema) -> bool | list[str]:
 
     The least and greatest value leave NaN out, and every reader that skips row groups by them loses rows.
     """
+    bounded = _bounded(schema)
+    return True if bounded is None else list(bounded)
+
+
+@functools.lru_cache(_RECENT)
+def _bounded(schema: pa.Schema) -> tuple[str, ...] | None:
+    """Return the paths of columns that are not floats, None for all."""
     leaves = _columns(schema)
-    whole = [leaf.path for leaf in leaves if not _is_floating(leaf)]
-    return len(whole) == len(leaves) or whole
+    whole = tuple(leaf.path for leaf in leaves if not _is_floating(leaf))
+    return None if len(whole) == len(leaves) else whole
 
 
 def _is_floating(leaf: pq.ColumnSchema) -> bool:

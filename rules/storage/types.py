@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,6 +14,8 @@ from compiler.schema import Column, Schema
 
 T = TypeVar("T")
 
+_RECENT = 1024
+"""Schemas that are kept: most inputs have several readers, and a rule that works by parts writes many tables of one."""
 _SPELLINGS = {
     "boolean": pa.bool_(), "integer": pa.int32(), "int": pa.int32(), "smallint": pa.int16(), "tinyint": pa.int8(),
     "bigint": pa.int64(), "real": pa.float32(), "float": pa.float64(), "double": pa.float64(), "text": pa.string(),
@@ -73,6 +76,7 @@ def storable_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_type(_of_column(field, storable_type)) for field in schema])
 
 
+@functools.lru_cache(_RECENT)
 def written_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema of a product's file: strings with long offsets in any layout, and every column nullable.
 
@@ -108,7 +112,12 @@ def _of_column(field: pa.Field, describe: Callable[[pa.DataType], T]) -> T:
 
 def to_arrow(schema: Schema) -> pa.Schema:
     """Return the Arrow schema that was passed to `to_schema`, with stored types."""
-    return pa.ipc.read_schema(pa.py_buffer(schema.arrow))
+    return _read(schema.arrow)
+
+
+@functools.lru_cache(_RECENT)
+def _read(serialised: bytes) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(serialised))
 
 
 def parse_type(text: str) -> pa.DataType:
