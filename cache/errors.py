@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class StoreError(Exception):
     """The store cannot be used: not writable, not readable, or of a format that cannot be set aside."""
@@ -25,6 +30,14 @@ class DamagedIndexError(StoreError):
     def __init__(self, message: str, *, of_pages: bool = False) -> None:
         super().__init__(message)
         self.of_pages = of_pages
+
+
+class UnreadableTableError(StoreError):
+    """The bytes of a file are those that were stored, and are no table."""
+
+    def __init__(self, place: Path) -> None:
+        hint = "rules build --force with the name of its product makes it again"
+        super().__init__(f"a stored table cannot be read: {place} is none", hint=hint)
 
 
 class ObjectError(Exception):

@@ -102,6 +102,10 @@ class Memos(Database):
         """Record the order-free digest of some columns of an artifact."""
         self._many("REPLACE INTO bags VALUES (?,?,?)", [(artifact, columns, digest)])
 
+    def forget_bags(self, artifact: str) -> None:
+        """Forget the order-free digests of an artifact whose object proved to be another table."""
+        self._many("DELETE FROM bags WHERE artifact = ?", [(artifact,)])
+
     # Snapshots
 
     def snapshot(self, kind: SnapshotKind) -> dict[str, Any] | None:

@@ -66,6 +66,8 @@ class Objects:
         self._shelved = self._rooted = False
         """Whether the names of the folders of objects, and of the store, are known to survive a power loss."""
         self._adopted: dict[str, tuple[int, str]] = {}
+        self._made: set[str] = set()
+        """Artifacts whose objects this process has made, or found to hold what they are named by."""
         self._lock = threading.Lock()
         self._scratch: tuple[Path, int] | None = None
         self._read_only = read_only
@@ -194,9 +196,11 @@ class Objects:
 
         `recorded` is what the index says of the artifact. An object already in place that still is what was recorded,
         or what this process put there, or holds the same bytes, stays: other products point at it and may be read.
-        Otherwise the new file replaces it.
+        Otherwise the new file replaces it; so it does if the object is not the table that it is named by, which a
+        store or a shared cache may claim.
         """
         facts, lasts = self._take(written, artifact, recorded, (written.stat().st_size, file_digest(written)))
+        self._made.add(artifact)
         if not lasts:
             self.settle([artifact])  # without the lock: disks do what several threads ask at once in one go
         return facts
@@ -226,11 +230,12 @@ class Objects:
             lasts = recorded is not None and artifact not in self._adopted
             kept = self._adopted.get(artifact, recorded)
             for facts in dict.fromkeys((fresh,) if kept is None else (kept, fresh)):
-                if self._holds(artifact, *facts):
+                if self._holds(artifact, *facts) and (facts == fresh or self._is_as_named(artifact)):
                     remove_temporary(written)
                     break
             else:
                 facts, lasts = fresh, False
+                self._made.discard(artifact)
                 self._move(written, artifact)
             self._adopted[artifact] = facts
             self._sound.add(artifact)
@@ -405,9 +410,31 @@ class Objects:
         except OSError:  # missing, or it cannot be read: either way of no use
             return False
 
+    def is_as_named(self, artifact: str) -> bool:
+        """Whether an object of one file holds the table that it is named by: its rows are read, once in this process.
+
+        The bytes of an object are those that an index records, which may be a claim of whoever wrote a store or a
+        shared cache.
+        """
+        with self._lock:
+            return self._is_as_named(artifact)
+
+    def _is_as_named(self, artifact: str) -> bool:
+        if artifact not in self._made:
+            from cache.table_files import names_by_content  # it imports pyarrow, which most commands have no use for
+
+            try:
+                if artifact not in names_by_content(self.path(artifact)):
+                    return False
+            except OSError:
+                return False
+            self._made.add(artifact)
+        return True
+
     def discard(self, artifact: str) -> None:
         """Remove an object found to be corrupt, where the store can be written. Raises OSError."""
         self._sound.discard(artifact)
+        self._made.discard(artifact)
         if not self._read_only:
             remove_object(self.path(artifact))
 
@@ -418,6 +445,7 @@ class Objects:
             if _NAME.fullmatch(artifact):
                 shelves.setdefault(artifact[:2], []).append(f"{artifact[2:]}.parquet")
                 self._sound.discard(artifact)
+                self._made.discard(artifact)
         for shelf, names in shelves.items():
             remove_objects(self.root / "objects" / shelf, names)
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from cache.bags import bag_digest
 from cache.digests import TableDigester
 from cache.durability import synchronise
+from cache.errors import UnreadableTableError
 from cache.filedigest import file_digest
 from cache.keys import hash_json
 from cache.removal import name_beside, remove_beside, replace
@@ -243,7 +244,11 @@ def _is_held(part: Part, schema: pa.Schema, target: Path) -> bool:
             missing = [name for name in held.names if name not in schema.names]
             return _ordered_digest(inside, back()) == part.partition.digest(missing)
         return bag_digest(held, back(), held.names) == bag_digest(held, read_batches(part.file), held.names)
-    except (pa.ArrowException, KeyError):  # another table, left there under this name, or a damaged one
+    except (
+        pa.ArrowException,
+        UnreadableTableError,
+        KeyError,
+    ):  # another table, left there under this name, or a damaged one
         return False
 
 

@@ -23,7 +23,17 @@ def adopted(store: Store, executed: Executed, target: Path) -> Artifact:
         size = sum(one.bytes for one in parts if one is not None)
         named = PARTS + " ".join(executed.tables)
         return Artifact(name, executed.digest.rows, size, named, executed.columns)
+    return Artifact(name, executed.digest.rows, *in_place(store, name, target), executed.columns)
+
+
+def in_place(store: Store, name: str, target: Path) -> tuple[int, str]:
+    """Put a file that was just made in place as the object of an artifact; return its size and digest. Raises OSError.
+
+    What was remembered of an object that it replaces goes.
+    """
     recorded = store.index.artifacts([name]).get(name)
     before = None if recorded is None else (recorded.bytes, recorded.file_digest)
-    size, digest = store.objects.adopt(target, name, before)
-    return Artifact(name, executed.digest.rows, size, digest, executed.columns)
+    found = store.objects.adopt(target, name, before)
+    if before not in {None, found}:
+        store.index.forget_bags(name)
+    return found

@@ -45,10 +45,19 @@ class Auditor:
         )
 
     def _recheck(self, name: str, artifact: str, artifacts: Mapping[str, str]) -> Finding:
+        store = self.runner.session.store
+        for one in self.rules[name].node.inputs:
+            if one in artifacts and not store.is_as_named(artifacts[one]):
+                hint = f"rules build --force {one} makes it again; then audit {product_of(name)}"
+                return Finding(
+                    f"it cannot be run again: the stored table of {one} has other rows than were recorded",
+                    hint,
+                    is_run=False,
+                )
         try:
             found = rerun(self.runner, self.rules[name], self.sources, artifacts, artifact)
         except UserError as error:
-            return Finding(f"it cannot be run again: {error.message}")
+            return Finding(f"it cannot be run again: {error.message}", is_run=False)
         if found.difference is None:
             return Finding()
         return Finding(f"run again it has {found.difference}", found.hint or self._layouts(name))
@@ -75,6 +84,8 @@ class Finding:
     """What to do about it, where another build would not mend it."""
     is_tied: bool = False
     """Whether it cannot be compared, because rows tie between which an engine may choose."""
+    is_run: bool = True
+    """Whether it has run again: what has not says nothing about who made the result."""
 
 
 def audited(names: Sequence[str], check: Callable[[str], Finding], workers: int) -> AuditReport:
@@ -86,6 +97,7 @@ def audited(names: Sequence[str], check: Callable[[str], Finding], workers: int)
         {name: one.difference for name, one in found.items() if one.difference is not None},
         {name: one.hint for name, one in found.items() if one.hint is not None},
         tied=tuple(name for name, one in found.items() if one.is_tied),
+        not_run=frozenset(name for name, one in found.items() if not one.is_run),
     )
 
 

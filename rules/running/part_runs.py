@@ -25,6 +25,7 @@ from cache.removal import remove_temporary
 from compiler.parts.reading import PARTIALS, PartQuery
 from rules.engine.protocol import EngineError, EngineInput, Executed, PartsRun
 from rules.formats.row_groups import FileRows, UncutError, as_files
+from rules.running.adoption import in_place
 from rules.running.part_batches import Stream, batches, no_rows, run_together
 
 if TYPE_CHECKING:
@@ -298,14 +299,11 @@ class PartRuns:
 
     def _recorded(self, keys: Sequence[str], executed: Executed, target: Path) -> _Partial:
         """Record the result of something that has run, under some keys, whose table is in `target`."""
-        objects, index = self.store.objects, self.store.index
+        index = self.store.index
         name = executed.digest.table
         if not self.record:
             return _Partial(name, Content(executed.digest.rows, executed.columns), target)
-        recorded = index.artifacts([name]).get(name)
-        before = None if recorded is None else (recorded.bytes, recorded.file_digest)
-        size, digest = objects.adopt(target, name, before)
-        artifact = Artifact(name, executed.digest.rows, size, digest, executed.columns)
+        artifact = Artifact(name, executed.digest.rows, *in_place(self.store, name, target), executed.columns)
         with index.transaction():
             index.add_artifact(artifact, self.build)
             if executed.fallback is None or not self._is_sensitive:

@@ -38,7 +38,7 @@ def with_makers(prepared: Prepared, build: str, artifacts: Mapping[str, str], re
     for name, wrong in report.differing.items():
         record = _record(prepared.session.store, artifacts[name])
         differing[name] = wrong
-        if record is None:
+        if record is None or name in report.not_run:
             continue
         # The record may be of another action that yields the same table.
         last = prepared.known.products.get(name)

@@ -102,6 +102,8 @@ def _rerun(
     try:
         executed = runner.run(rule, sources, artifacts, target, record=False, believe=False, declared=declared)
         digest = executed.digest.table
+        if digest == artifact and not runner.session.store.is_as_named(artifact):
+            return Rerun(compared, "the rows that were recorded, and its stored table has others", digest), None
         if digest == artifact or (not ordered and _same_rows(runner, old, executed, target)):
             return Rerun(compared, None, digest), executed.parts
         if near and rule.node.order_dependent and _nearly_same(runner, old, executed, target, ordered=ordered):

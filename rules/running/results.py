@@ -118,6 +118,8 @@ class AuditReport:
     """The engine that ran what the other one had made."""
     tied: tuple[str, ...] = ()
     """Products that cannot be compared: an engine may choose the order of rows that tie, and it matters."""
+    not_run: frozenset[str] = frozenset()
+    """Those of `differing` that could not be run again."""
 
 
 @dataclass(frozen=True)

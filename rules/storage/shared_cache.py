@@ -201,7 +201,7 @@ class SharedCache:
         is_old = self.connection.is_old(key)
         if not self.settings.writes or self.report.off or (is_theirs and not is_old):
             return
-        if not self.is_here(artifact.artifact):  # it is in the shared cache alone
+        if not self._holds(artifact):  # it is in the shared cache alone
             return
         with self._lock:
             self._told.add(key)
@@ -247,6 +247,10 @@ class SharedCache:
     def note_bad_file(self, sha256: str) -> None:
         """Take note that a file has not the bytes that it is named by."""
         self._bad_files.add(sha256)
+
+    def note_bad(self, key: str) -> None:
+        """Take note that the record of an action describes a file as what it is not."""
+        self._bad.add(key)
 
     def know(self, artifacts: Iterable[Artifact], sources: Iterable[tuple[str, Believed]]) -> None:
         """Let the index know artifacts that are in place, and from which actions they are. Raises `StoreError`."""
@@ -412,10 +416,13 @@ class SharedCache:
         source = self._sources.get(artifact)
         if source is None:
             return self.objects.exists(artifact)
-        found = {one.artifact: one for one in source[1].record.artifacts()}[artifact]
-        if found.parts:
-            return self.objects.has_parts(artifact, found.parts)
-        return self.objects.intact(artifact, found.bytes, found.file_digest)
+        return self._holds({one.artifact: one for one in source[1].record.artifacts()}[artifact])
+
+    def _holds(self, artifact: Artifact) -> bool:
+        """Whether the store has the object that an artifact describes, whatever a record says of it."""
+        if artifact.parts:
+            return self.objects.has_parts(artifact.artifact, artifact.parts)
+        return self.objects.intact(artifact.artifact, artifact.bytes, artifact.file_digest)
 
     def _pool(self, name: str, threads: int) -> ThreadPoolExecutor:
         with self._lock:

@@ -17,6 +17,7 @@ from cache.remote.bucket import Bucket, BucketError
 from cache.remote.envelopes import RefusedError
 from cache.remote.transfer import PIECE, download
 from cache.removal import remove_temporary
+from cache.table_files import is_table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,11 +110,11 @@ class Fetching:
         record = believed.record
         try:
             if record.is_in_parts:
-                for part in [self._moving.submit(self._download, one) for one in record.tables]:
+                for part in [self._moving.submit(self._download, one, key) for one in record.tables]:
                     part.result()
                 shared.objects.adopt_parts(record.artifact, [one.artifact for one in record.tables])
             else:
-                self._download(record.tables[0])
+                self._download(record.tables[0], key)
         except RefusedError as error:
             shared.report.refuse(str(error))
         except BucketError as error:
@@ -124,7 +125,11 @@ class Fetching:
             return _Come(artifact, key, believed, future)
         return None
 
-    def _download(self, table: Table) -> None:
+    def _download(self, table: Table, key: str) -> None:
+        """Have the file of a table in the store. key: of the action whose record names it.
+
+        Raises `RefusedError`, `BucketError`, `ObjectError`, OSError.
+        """
         objects = self._shared.objects
         if objects.intact(table.artifact, table.bytes, table.file_digest):
             return
@@ -133,15 +138,17 @@ class Fetching:
             raise BucketError("it is not used any more")
         target = objects.temporary()
         try:
-            objects.place(target, table.artifact, (table.bytes, self._read(bucket, table, target)))
+            objects.place(target, table.artifact, (table.bytes, self._read(bucket, table, key, target)))
         except BaseException:
             with contextlib.suppress(OSError):
                 remove_temporary(target)
             raise
         self._shared.report.count(fetched=1, fetched_bytes=table.bytes)
 
-    def _read(self, bucket: Bucket, table: Table, target: Path) -> str:
+    def _read(self, bucket: Bucket, table: Table, key: str, target: Path) -> str:
         """Have the file of a table in `target`; return its xxh3, which is that of its record.
+
+        Whether its rows have the digests that the record says only an audit tells.
 
         Raises `RefusedError`, `BucketError`, OSError.
         """
@@ -155,7 +162,8 @@ class Fetching:
         except RefusedError:
             self._shared.note_bad_file(table.sha256)
             raise
-        if digest != table.file_digest:
+        if digest != table.file_digest or not is_table_of(target, table.rows, table.columns):
+            self._shared.note_bad(key)
             raise RefusedError("is not the file that its record describes")
         return digest
 

@@ -263,6 +263,13 @@ class StoredArtifacts:
                 self.objects.discard(artifact.artifact)
             raise
 
+    def is_as_named(self, name: str) -> bool:
+        """Whether the rows of a known artifact have the digests that it is named by; what is not here is not read."""
+        artifact = self.artifacts[name]
+        if self.is_elsewhere(name):
+            return True
+        return all(self.objects.is_as_named(one) for one in artifact.parts or (name,))
+
     def require_parts(self, name: str, parts: Iterable[str]) -> None:
         """Compare the bytes of parts of the table `name`, which are about to be read, once in this process.
 

@@ -14,16 +14,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from cache.digests import TableDigester, ingested_digest
 from cache.errors import DamagedIndexError, ObjectError, UnreadableObjectError
-from cache.levels import UnsupportedTypeError, type_name
 from cache.locks import READERS, shared
 from cache.reachable import references
 from cache.retention import recomputable
 from cache.salvage import faults
+from cache.table_files import names_by_content
 from rules.storage.collecting import PATIENCE, both_locks, waiting
 
 if TYPE_CHECKING:
@@ -37,7 +33,6 @@ Problem = Literal["corrupt", "missing", "no file", "unreadable"]
 Outcome = Literal["left", "restored", "removed", "lost"]
 """What became of a bad object: nothing, on request or because it cannot be removed; it was made of what else is stored;
 it is out of the way, and a build makes its table again if it is needed; or no build can make this very table now."""
-_READ_ROWS = 1 << 16
 _SHELF = re.compile(r"[0-9a-f]{2}")
 _FILE = re.compile(r"[0-9a-f]+\.parquet")
 
@@ -147,7 +142,7 @@ def _found_wrong(store: Store, name: str, known: dict[str, Artifact]) -> Problem
         return "no file"
     if artifact is not None:
         return None if _holds(store, artifact) else "corrupt"
-    return None if name in _names_by_content(path) else "corrupt"
+    return None if name in names_by_content(path) else "corrupt"
 
 
 def _is_linked(store: Store, artifact: Artifact) -> bool:
@@ -170,24 +165,6 @@ def _holds(store: Store, artifact: Artifact) -> bool:
     except ObjectError:
         return False
     return True
-
-
-def _names_by_content(path: Path) -> tuple[str, ...]:
-    """Return what an object of this content is called, if a rule or a source has made it."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            digester = TableDigester(file.schema_arrow)
-            for batch in file.iter_batches(_READ_ROWS, use_threads=False):
-                digester.update(batch)
-            types = {field.name: type_name(field.type) for field in file.schema_arrow}
-    except OSError as error:
-        if error.errno is not None:  # Arrow has none for a file that it cannot make sense of
-            raise
-        return ()
-    except (pa.ArrowException, UnsupportedTypeError, ValueError):
-        return ()
-    found = digester.finish()
-    return found.table, ingested_digest(found.rows, {name: (types[name], one) for name, one in found.columns.items()})
 
 
 def _repair(store: Store, bad: list[BadObject]) -> list[BadObject]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -12,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cache.remote.bucket import Persistent
@@ -267,6 +270,114 @@ def test_a_longer_object_is_refused(tmp_path: Path, remote: str) -> None:
     ran = inprocess.build(project(tmp_path / "b", remote))
     assert ran.executed == {"big"}
     assert refusals(ran) == ["is not the file that its record names: its size is another"]
+
+
+def told_of(record: Path, data: bytes) -> None:
+    """Write a file into the shared cache, and let a record say that it is the table of its action."""
+    import hashlib
+
+    from cache.filedigest import digest_of_bytes
+
+    sha256 = hashlib.sha256(data).hexdigest()
+    file = record.parents[2] / "objects" / sha256[:2] / f"{sha256[2:]}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    told = json.loads(record.read_bytes().partition(b"\n")[2])
+    told["tables"][0] |= {"sha256": sha256, "bytes": len(data), "file_digest": digest_of_bytes(data)}
+    body = json.dumps(told).encode()
+    record.write_bytes(json.dumps({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n" + body)
+
+
+def parquet(columns: dict[str, Any]) -> bytes:
+    """Return a Parquet file."""
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html>Please log in</html>", id="a page"),
+        pytest.param(b"PAR1" + b"\0" * 100 + b"\xff\xff\xff\x7fPAR1", id="a footer longer than its file"),
+        pytest.param(parquet({"id": [2, 3, 4]}), id="a column less"),
+        pytest.param(parquet({"id": [2, 3, 4], "doubled": [4, 6, 8], "more": [1, 1, 1]}), id="a column more"),
+        pytest.param(parquet({"doubled": [4, 6, 8], "id": [2, 3, 4]}), id="columns in another order"),
+        pytest.param(parquet({"id": ["2", "3", "4"], "doubled": [4, 6, 8]}), id="another type"),
+        pytest.param(parquet({"id": [2, 3], "doubled": [4, 6]}), id="a row less"),
+    ],
+)
+def test_a_file_that_cannot_be_the_table_of_its_record_is_refused(tmp_path: Path, remote: str, data: bytes) -> None:
+    """Though it is the file that the record names; and the record is written again by who computes the table."""
+    first = project(tmp_path / "a", remote)
+    told_of(record_of(remote, inprocess.build(first), "big"), data)
+    second = project(tmp_path / "b", remote)
+    ran = inprocess.build(second)
+    assert ran.executed == {"big"}
+    assert refusals(ran) == ["is not the file that its record describes"]
+    assert second.product("big").equals(first.product("big"))
+    assert inprocess.build(project(tmp_path / "c", remote)).executed == set()
+
+
+def test_a_table_that_nobody_can_read_is_an_error_of_whoever_reads_it(tmp_path: Path, remote: str) -> None:
+    """Its footer is that of the table, its pages are not, and a builder that everybody believes has recorded it."""
+    first = project(tmp_path / "a", remote)
+    record = record_of(remote, inprocess.build(first), "big")
+    whole = object_of(record).read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    told_of(record, b"PAR1" + b"\xff" * (footer - 4) + whole[footer:])
+    second = project(tmp_path / "b", remote)
+    assert inprocess.build(second).executed == set()
+    for words in (
+        ("show", "big"),
+        ("show", "SELECT b.id FROM big AS b"),
+        ("export", "big", str(tmp_path / "big.csv")),
+        ("export", "big", str(tmp_path / "by"), "--partition-by", "id"),
+        ("diff", "--data", "--against", str(first.root)),
+    ):
+        ran = inprocess.run(second, *words, expect=(0, 1, 2))
+        assert words[0] == "diff" or ran.code == 1, ran
+        assert "this is a bug" not in ran.stderr
+    shown = inprocess.run(second, "show", "big", expect=1)
+    assert shown.stderr.startswith("error: a stored table cannot be read: ")
+    assert "\n  hint: rules build --force" in shown.stderr
+    assert inprocess.build(second, "--force", "big").executed == {"big"}
+    assert second.product("big").equals(first.product("big"))
+
+
+LIE = {"id": [7, 8, 9], "doubled": [100, 200, 300]}
+
+
+def test_a_table_with_other_rows_than_its_name_says_goes_once_it_is_made_here(tmp_path: Path, remote: str) -> None:
+    """Its columns and digests are those that the rule yields, so its artifact is called as the right one is."""
+    first = project(tmp_path / "a", remote)
+    told_of(record_of(remote, inprocess.build(first), "big"), parquet(LIE))
+    second = project(tmp_path / "b", remote)
+    assert inprocess.build(second).executed == set()
+    assert second.product("big").to_pydict() == LIE
+    assert inprocess.build(second, "--force", "big").executed == {"big"}
+    assert second.product("big").equals(first.product("big"))
+    assert "(3 rows)" in inprocess.run(second, "show", "big").stdout
+
+
+def test_an_audit_reads_the_table_that_it_compares_with(tmp_path: Path, remote: str) -> None:
+    """And blames nobody for what was made again of a table that is not what its name says."""
+    first = project(tmp_path / "a", remote)
+    told_of(record_of(remote, inprocess.build(first), "big"), parquet(LIE))
+    second = project(tmp_path / "b", remote)
+    assert inprocess.build(second).executed == set()
+    assert inprocess.run(second, "audit", "-s", "big", expect=1).stderr.startswith(
+        "error: the result of big is not what its rule yields: run again it has the rows that were recorded, and its "
+        "stored table has others"
+    )
+    found = inprocess.run(second, "audit", "--remote", "all", "--json", expect=1).document["differing"]
+    assert {one["name"] for one in found} == {"big", "few", "total"}
+    evidence = (second.root / ".rules" / "evidence").glob("*/*/difference.json")
+    assert [kept.parent.name for kept in evidence] == ["big"]
+    assert inprocess.build(second).executed == {"big"}
+    assert second.product("big").equals(first.product("big"))
+    inprocess.run(second, "audit")
 
 
 def test_things_of_one_kind_are_not_taken_for_those_of_another(tmp_path: Path, remote: str) -> None:
