@@ -33,7 +33,7 @@ def _initialize(ls: RulesServer, params: lsp.InitializeParams) -> None:
     ls.trusted = bool(given.get("runsPython", False))
     folders = [one.uri for one in params.workspace_folders or []] or [params.root_uri or ""]
     for uri in folders:
-        root = _root_at_or_above(Path(file_of(uri))) if uri else None
+        root = _root_at_or_above(Path(file_of(uri))) if file_of(uri) else None
         if root is not None and ls.bench is None:
             ls.begin(root)
 
@@ -44,8 +44,9 @@ def _initialized(ls: RulesServer, _params: lsp.InitializedParams) -> None:
 
 
 def _opened(ls: RulesServer, params: lsp.DidOpenTextDocumentParams) -> None:
-    if ls.bench is None:
-        root = _root_at_or_above(Path(file_of(params.text_document.uri)).parent)
+    file = file_of(params.text_document.uri)
+    if ls.bench is None and file:
+        root = _root_at_or_above(Path(file).parent)
         if root is not None:
             ls.begin(root)
     path = ls.path_of(params.text_document.uri)
@@ -57,7 +58,7 @@ def _opened(ls: RulesServer, params: lsp.DidOpenTextDocumentParams) -> None:
 def _changed(ls: RulesServer, params: lsp.DidChangeTextDocumentParams) -> None:
     path = ls.path_of(params.text_document.uri)
     if path is not None and ls.bench is not None and ls.checker is not None:
-        ls.bench.open(path, ls.workspace.get_text_document(params.text_document.uri).source)
+        ls.bench.change(path, params.content_changes)
         ls.checker.wake()
 
 

@@ -20,6 +20,7 @@ from pygls.lsp.server import LanguageServer
 from compiler.lint.codes import BY_CODE
 from rules.errors import UserError, UserErrors
 from rules.files.project_paths import FILE
+from rules.lsp.protocol import Protocol
 from rules.lsp.texts import Text
 from rules.lsp.workbench import Workbench
 from rules.watching.changes import Changes, outside_folders
@@ -40,7 +41,7 @@ class RulesServer(LanguageServer):
     def __init__(self) -> None:
         from importlib.metadata import version
 
-        super().__init__("rules", version("leastwork-rules"), max_workers=4)
+        super().__init__("rules", version("leastwork-rules"), protocol_cls=Protocol, max_workers=4)
         self.bench: Workbench | None = None
         self.trusted = False
         self.published: dict[str, list[lsp.Diagnostic]] = {}
@@ -53,10 +54,13 @@ class RulesServer(LanguageServer):
         self.checker.start()
 
     def path_of(self, uri: str) -> str | None:
-        """Return the path of a file in the project, None for one that is in none."""
-        if self.bench is None:
-            return None
+        """Return the path of a file in the project, None for one that is in none.
+
+        A text that is no file is in none either, such as an earlier version that an editor shows beside it.
+        """
         file = file_of(uri)
+        if self.bench is None or not file:
+            return None
         shown = os.path.relpath(os.path.realpath(file), os.path.realpath(self.bench.root)).replace(os.sep, "/")
         return None if shown.startswith("..") else shown
 
@@ -133,8 +137,9 @@ def said_of(error: UserError) -> str:
 
 
 def file_of(uri: str) -> str:
-    """Return the path that a URI names."""
-    return urllib.parse.unquote(urllib.parse.urlparse(uri).path)
+    """Return the path of the file that a URI names; "" if it names something else."""
+    named = urllib.parse.urlparse(uri)
+    return urllib.parse.unquote(named.path) if named.scheme == "file" else ""
 
 
 class Checker(threading.Thread):

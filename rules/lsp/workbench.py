@@ -23,11 +23,14 @@ from rules.files.project_paths import FILE
 from rules.loading.input_binding import make_resolver
 from rules.loading.rule_folders import rule_files
 from rules.lsp.embedded import embedded, embedded_at
+from rules.lsp.texts import Text, whole
 from rules.planning.prepared import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    from lsprotocol.types import TextDocumentContentChangeEvent
 
     from compiler.schema import Schema
     from rules.engine.signatures import Signature
@@ -91,7 +94,14 @@ class Workbench:
         """Take the text of a file that an editor has open."""
         with self._lock:
             self._unsaved.pop(path, None)  # the last one is the one that was edited last
-            self._unsaved[path] = text
+            self._unsaved[path] = whole(text)
+
+    def change(self, path: str, changes: Iterable[TextDocumentContentChangeEvent]) -> None:
+        """Take what an editor changed in the text of a file that it has open, one change after the other."""
+        text = self.text(path)
+        for one in changes:
+            text = Text(text).after(one)
+        self.open(path, text)
 
     def close(self, path: str) -> None:
         """Let the file count again."""
@@ -125,7 +135,7 @@ class Workbench:
 
     def _is_saved(self, path: str, text: str) -> bool:
         try:
-            return (self.root / path).read_bytes() == text.encode(errors="surrogatepass")
+            return (self.root / path).read_bytes() == text.encode()
         except OSError:
             return False
 

@@ -297,6 +297,37 @@ def test_what_is_asked_before_the_next_check_is_answered_from_the_text(sample: S
 
 
 @pytest.mark.slow
+def test_edits_come_where_the_editor_makes_them(sample: SampleProject) -> None:
+    """Whatever else is in the text: what Python ends a line at and editors do not, halves of characters, emoji."""
+    path = "rules/large.sql"
+
+    async def session(editor: Editor) -> None:
+        for odd in ("\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\ud800", "\U0001f600", "\r\n"):
+            editor.type(path, f"-- {odd}\nSELECT '{odd}' AS a, o.id,\n o.amount AS \"{odd}\" FROM orders AS o\n")
+            editor.replace(path, "amount", "amuont")
+            editor.replace(path, "o.id", "o.id + 1 AS b")
+            await editor.until(lambda found: [one.code for one in found[path]] == ["R003"])
+            (one,) = editor.diagnostics[editor.uri(path)]
+            assert one.range == lsp.Range(editor.at(path, "o.|amuont"), editor.at(path, "o.amuont|")), repr(odd)
+            editor.replace(path, "amuont", "amount")
+            await editor.until(lambda found: not found[path])
+        assert not editor.shown
+
+    edited(sample, session)
+
+
+@pytest.mark.slow
+def test_what_an_editor_shows_beside_a_file_is_not_the_file(sample: SampleProject) -> None:
+    async def session(editor: Editor) -> None:
+        editor.show_version("rules/large.sql", "SELECT o.amuont FROM orders AS o")
+        editor.type("rules/total.sql", TOTAL.replace("l.twice", "l.twcie"))
+        await editor.until(lambda found: any(one.code == "R003" for one in found["rules/total.sql"]))
+        assert not editor.diagnostics[editor.uri("rules/large.sql")]
+
+    edited(sample, session)
+
+
+@pytest.mark.slow
 def test_renames_reach_all_readers_and_change_no_meaning(
     sample: SampleProject, capfd: pytest.CaptureFixture[str]
 ) -> None:

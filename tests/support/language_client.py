@@ -45,14 +45,16 @@ class Editor:
 
         await self.client.start_io(str(RULES), "lsp")
         uri = self.project.root.as_uri()
-        await self.client.initialize_async(
+        encodings = [lsp.PositionEncodingKind.Utf8, lsp.PositionEncodingKind.Utf32, lsp.PositionEncodingKind.Utf16]
+        agreed = await self.client.initialize_async(
             lsp.InitializeParams(
-                lsp.ClientCapabilities(),
+                lsp.ClientCapabilities(general=lsp.GeneralClientCapabilities(position_encodings=encodings)),
                 root_uri=uri,
                 workspace_folders=[lsp.WorkspaceFolder(uri, "sample")],
                 initialization_options=options,
             )
         )
+        assert agreed.capabilities.position_encoding == lsp.PositionEncodingKind.Utf16  # the units of `at`
         self.client.initialized(lsp.InitializedParams())
 
     async def stop(self) -> None:
@@ -81,6 +83,20 @@ class Editor:
         document = lsp.VersionedTextDocumentIdentifier(self._version, self.uri(path))
         change = lsp.TextDocumentContentChangeWholeDocument(text)
         self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [change]))
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Let a piece of the text be another, unsaved, and tell the server of that piece alone."""
+        place = lsp.Range(self.at(path, f"|{old}"), self.at(path, f"{old}|"))
+        self._version += 1
+        self._texts[path] = self._texts[path].replace(old, new)
+        document = lsp.VersionedTextDocumentIdentifier(self._version, self.uri(path))
+        change = lsp.TextDocumentContentChangePartial(place, new)
+        self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [change]))
+
+    def show_version(self, path: str, text: str) -> None:
+        """Show another version of a file beside it, as an editor does that compares with a commit."""
+        uri = self.uri(path).replace("file:", "git:", 1)
+        self.client.text_document_did_open(lsp.DidOpenTextDocumentParams(lsp.TextDocumentItem(uri, "sql", 0, text)))
 
     def close(self, path: str) -> None:
         """Throw away what is not saved."""
@@ -111,7 +127,7 @@ class Editor:
         offset = text.index(before + after) + len(before)
         line = text.count("\n", 0, offset)
         start = text.rfind("\n", 0, offset) + 1
-        return lsp.Position(line, len(text[start:offset].encode("utf-16-le")) // 2)
+        return lsp.Position(line, len(text[start:offset].encode("utf-16-le", errors="surrogatepass")) // 2)
 
     async def until(self, wanted: Callable[[dict[str, list[lsp.Diagnostic]]], bool]) -> None:
         """Wait until the diagnostics, by path, are as wanted."""
