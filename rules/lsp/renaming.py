@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compiler.lint.check import World
 from compiler.lint.edits import apply
 from compiler.lint.findings import Edit
+from compiler.lint.quoting import in_sql
 from compiler.lint.renaming import Renamed, meaning
 from compiler.names.qualify import InputSchemas
 from compiler.schema import Column, Schema
 from rules.config.project import NAME
 from rules.errors import UserError
 from rules.loading.input_binding import make_resolver
+from rules.lsp.mentions import mention
 from rules.lsp.navigation import definitions, mentioning, references, symbols_at
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from compiler.lint.occurrences import Occurrence, Symbol
     from rules.lsp.workbench import Known, Workbench
-
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,14 @@ def rename(bench: Workbench, path: str, offset: int, new: str) -> Rename:
     if symbol.kind == "table":
         return _of_rule(bench, known, symbol, new)
     places = references(bench, path, symbol)
-    _require_sql(places)
-    written = new if _PLAIN.fullmatch(new) else f'"{new}"'
+    if not new:
+        raise UserError("a name has at least one character", code="rename")
+    written = in_sql(new)
     if symbol.kind == "column":
         return _of_column(bench, known, symbol, places, new, written)
     edits = {path: [Edit(each.start, each.end, written) for _, each in places if not each.passed]}
     _require_same(bench, path, edits[path], None, None)
     return Rename(edits)
-
-
-def _require_sql(places: list[tuple[str, Occurrence]]) -> None:
-    """Refuse a rename of what SQL in Python reads, of which nobody can prove that it means the same."""
-    for path, _ in places:
-        if path.endswith(".py"):
-            raise UserError(f"{path} reads it, too", code="rename", hint="rename it in Python yourself, then here")
 
 
 def _is_ours(bench: Workbench, symbol: Symbol) -> bool:
@@ -81,14 +74,12 @@ def _of_rule(bench: Workbench, known: Known, symbol: Symbol, new: str) -> Rename
         raise UserError(f"'{new}' is not a usable product name", code="rename", hint="letters, digits and _ only")
     if new.lower() in {name.lower() for name in known.tables} - {symbol.name.lower()}:
         raise UserError(f"there is a table '{new}' already", code="rename")
-    _require_unmentioned(known, symbol.name)
+    _require_unmentioned(bench, known, symbol.name)
     old_path = known.rules[symbol.name].path
     moved = old_path, f"{old_path.rsplit('/', 1)[0]}/{new}.sql"
-    written = new if _PLAIN.fullmatch(new) else f'"{new}"'
+    written = in_sql(new)
     edits: dict[str, list[Edit]] = {}
-    places = references(bench, "", symbol)
-    _require_sql(places)
-    for path, each in places:
+    for path, each in references(bench, "", symbol):
         edits.setdefault(path, []).append(Edit(each.start, each.end, written))
     back = Renamed(new, symbol.name)
     _require_all_same(bench, symbol.name, edits, _world_after(known, back), back)
@@ -105,7 +96,7 @@ def _of_column(
         raise UserError(f"{symbol.owner} has a column '{new}' already", code="rename")
     if not definitions(bench, "", symbol):
         raise UserError(f"{symbol.owner}.{symbol.name} is not named in its rule", code="rename")
-    _require_unmentioned(known, symbol.owner, symbol.name)
+    _require_unmentioned(bench, known, symbol.owner, symbol.name)
     own = known.rules[symbol.owner].path
     passing = {(path, each.start) for path, each in _passed(bench, places) if path != own}
     edits: dict[str, list[Edit]] = {}
@@ -135,27 +126,13 @@ def _passed(bench: Workbench, places: list[tuple[str, Occurrence]]) -> list[tupl
     return found
 
 
-def _require_unmentioned(known: Known, *names: str) -> None:
-    """Refuse what rules.toml or front matter calls by its name: keys, contracts and checks are not rewritten.
-
-    names: of a rule, or of a rule and its column.
-    """
-    rule = known.rules[names[0]]
-    table, column = names[0], names[1] if len(names) > 1 else None
-    checks = [(one, check.draft.sql) for one in known.rules.values() for check in one.checks]
-    if column is None:
-        said = table in known.project.contracts or any(_says(sql, table) for one, sql in checks if one is not rule)
-    else:
-        options = rule.options
-        said = column in (*options.key, *options.columns, *options.order_by)
-        said |= any(_says(sql, column) for one, sql in checks if one is rule or _says(sql, table))
-    if said:
-        message = f"{'.'.join(names)} is named in a contract, a key or a check, which a rename does not rewrite"
-        raise UserError(message, code="rename", hint="rename it by hand")
-
-
-def _says(text: str, name: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE) is not None
+def _require_unmentioned(bench: Workbench, known: Known, table: str, column: str | None = None) -> None:
+    """Refuse what is called by its name where nothing is rewritten, see `rules.lsp.mentions`."""
+    path = mention(bench, known, table, column)
+    if path is not None:
+        called = table if column is None else f"{table}.{column}"
+        hint = "only the queries of rules in SQL are rewritten; rename it by hand, there as well"
+        raise UserError(f"{path} calls {called} by its name, too", code="rename", hint=hint)
 
 
 def _world_after(known: Known, back: Renamed) -> World:

@@ -415,7 +415,7 @@ def test_sql_in_python_is_known_where_it_is_in_the_file(sample: SampleProject) -
         assert isinstance(answer, lsp.CompletionList)
         assert not answer.items
         rename = lsp.RenameParams(editor.document("rules/large.sql"), editor.at("rules/large.sql", "o.reg|ion"), "area")
-        with pytest.raises(JsonRpcException, match=r"counted\.py reads it, too"):
+        with pytest.raises(JsonRpcException, match=r"counted\.py calls large.region by its name, too"):
             await editor.client.text_document_rename_async(rename)
 
     edited(sample, session)

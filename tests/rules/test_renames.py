@@ -1,0 +1,101 @@
+"""What refuses a rename in an editor: a rule or a column that is called by its name where nothing is rewritten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rules.errors import UserError
+from rules.lsp.renaming import rename
+from rules.lsp.workbench import Workbench
+from support.projects import SampleProject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAID = "SELECT o.id, o.amount AS total FROM orders AS o\n"
+READER = "SELECT p.total FROM paid AS p\n"
+IN_FRONT = "-- /// rule\n-- {}\n-- ///\nSELECT o.id FROM orders AS o\n"
+
+
+def project(root: Path, files: dict[str, str], toml: str = "") -> Workbench:
+    sample = SampleProject(root, sources=["orders", "others"], toml=toml)
+    sample.parquet("orders", {"id": [1, 2], "amount": [3, 4]})
+    sample.parquet("others", {"id": [1, 2]})
+    for path, text in {"rules/paid.sql": PAID, "rules/reader.sql": READER, **files}.items():
+        sample.write(path, text)
+    bench = Workbench(root, runs_python=False)
+    bench.check(lambda _: None)
+    return bench
+
+
+def refusal(bench: Workbench, word: str) -> str:
+    with pytest.raises(UserError) as refused:
+        rename(bench, "rules/reader.sql", READER.index(word), "other")
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "columns"),
+    [
+        ("rules/in_python.py", "from rules import rule\n\n@rule()\ndef f(paid):\n    return paid.total.sum()\n", True),
+        ("rules/in_python.py", "from rules import rule\n\n@rule()\ndef f(paid):\n    return paid.count()\n", False),
+        ("tests/paid.toml", "given.orders = [{id = 1, amount = 2}]\nexpect = [{id = 1, total = 2}]\n", True),
+        ("tests/more/reader.toml", "given.paid = [{total = 2}]\nexpect = [{n = 2}]\n", True),
+        ("tests/reader.sql", "WITH paid AS (SELECT 2 AS total) SELECT 2 AS n\n", True),
+        ("rules/third.sql", IN_FRONT.format('columns.id.references = "paid.total"'), True),
+        ("rules/third.sql", IN_FRONT.format('checks = [{name = "x", sql = "SELECT p.id FROM paid AS p"}]'), False),
+    ],
+)  # fmt: skip
+def test_files_that_name_what_is_renamed_refuse_it(
+    tmp_path: Path,
+    path: str,
+    text: str,
+    columns: bool,
+) -> None:
+    bench = project(tmp_path, {path: text})
+    assert refusal(bench, "paid") == f"{path} calls paid by its name, too"
+    if columns:
+        assert refusal(bench, "total") == f"{path} calls paid.total by its name, too"
+    else:
+        assert rename(bench, "rules/reader.sql", READER.index("total"), "other").edits
+
+
+@pytest.mark.parametrize(
+    ("toml", "columns"),
+    [
+        ('[contracts.others.columns.id]\nreferences = "paid.total"\n', True),
+        ('[[contracts.others.checks]]\nname = "x"\nsql = "SELECT p.total FROM paid AS p WHERE p.total < 0"\n', True),
+        ('[publish.out]\nto = "out"\nselect = ["+paid"]\n', False),
+        ('[publish.out]\nto = "out"\npartition_by.paid = ["total"]\n', True),
+    ],
+)
+def test_settings_that_name_what_is_renamed_refuse_it(
+    tmp_path: Path,
+    toml: str,
+    columns: bool,
+) -> None:
+    bench = project(tmp_path, {}, toml=f"\n{toml}")
+    assert refusal(bench, "paid") == "rules.toml calls paid by its name, too"
+    if columns:
+        assert refusal(bench, "total") == "rules.toml calls paid.total by its name, too"
+
+
+@pytest.mark.parametrize("option", ['key = ["total"]', 'writer.sort_by = ["total"]', "columns.total.not_null = true"])
+def test_a_rule_whose_options_name_a_column_refuses_its_rename(tmp_path: Path, option: str) -> None:
+    bench = project(tmp_path, {"rules/paid.sql": f"-- /// rule\n-- {option}\n-- ///\n{PAID}"})
+    assert refusal(bench, "total") == "rules/paid.sql calls paid.total by its name, too"
+    assert rename(bench, "rules/reader.sql", READER.index("paid"), "other").edits
+
+
+def test_a_new_name_is_written_as_sql_writes_it(tmp_path: Path) -> None:
+    bench = project(tmp_path, {})
+    for new, written in (("sum", "sum"), ("Sum", '"Sum"'), ("select", '"select"'), ('a"b', '"a""b"'), ("1", '"1"')):
+        found = rename(bench, "rules/reader.sql", READER.index("total"), new)
+        assert [edit.text for edit in found.edits["rules/paid.sql"]] == [written]
+        assert [edit.text for edit in found.edits["rules/reader.sql"]] == [f"{written} AS total"]
+    found = rename(bench, "rules/reader.sql", READER.index("paid"), "select")
+    assert [edit.text for edit in found.edits["rules/reader.sql"]] == ['"select"']
+    with pytest.raises(UserError, match="a name has at least one character"):
+        rename(bench, "rules/reader.sql", READER.index("p.total"), "")
