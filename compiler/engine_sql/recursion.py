@@ -11,7 +11,7 @@ from compiler.errors import SqlError
 from compiler.names.lexical import Names
 from compiler.schema import Schema
 from compiler.tree.positions import located
-from compiler.tree.walk import find_all
+from compiler.tree.walk import find_all, stands_in
 
 _NESTED = {"list<": "a list", "struct<": "a struct", "map<": "a map"}
 
@@ -36,7 +36,7 @@ def require_flat_recursion(
         return
     references = names_of(query).tables
     for cte in candidates:
-        reads_itself = any(made_by is cte and _stands_in(table, cte) for table, made_by in references)
+        reads_itself = any(made_by is cte and stands_in(table, cte) for table, made_by in references)
         static = cte.this.this
         if not reads_itself or not isinstance(static, exp.Select):
             continue
@@ -50,12 +50,6 @@ def require_flat_recursion(
                 message = f"column '{column.name}' is {kind}, which can make a recursive UNION lose rows"
                 hint = "write UNION ALL, and end the recursion with WHERE"
                 raise located(item, message, hint=hint, code="unsupported")
-
-
-def _stands_in(node: exp.Expr | None, holder: exp.Expr) -> bool:
-    while node is not None and node is not holder:
-        node = node.parent
-    return node is holder
 
 
 def _alone(static: exp.Select) -> exp.Query:

@@ -67,6 +67,13 @@ def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
     return any(isinstance(node, kinds) for node in nodes(tree))
 
 
+def stands_in(node: exp.Expr | None, holder: exp.Expr) -> bool:
+    """Whether a node is somewhere within another, or is that."""
+    while node is not None and node is not holder:
+        node = node.parent
+    return node is holder
+
+
 def is_bare_subquery(node: exp.Expr) -> bool:
     """Whether a node is only parentheses around a query."""
     return isinstance(node, exp.Subquery) and all(not value for key, value in node.args.items() if key != "this")

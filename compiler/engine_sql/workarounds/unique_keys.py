@@ -14,7 +14,7 @@ from sqlglot import exp
 from compiler.canonical.facts import Facts
 from compiler.engine_sql.workarounds.hiding import hide
 from compiler.names.set_outputs import output_names
-from compiler.tree.walk import find_all
+from compiler.tree.walk import find_all, stands_in
 
 _INNER = "~unique"
 
@@ -48,9 +48,12 @@ def _misleading(query: exp.Query, facts: Facts) -> list[exp.Query]:
     if not any(node is not query for node in keyed):
         return []
     readers: dict[int, list[exp.Table]] = {}
+    recursive: set[int] = set()  # the engine knows no keys of these, and takes them for recursive only as they are
     for table, cte in facts.names(query).tables:
         readers.setdefault(id(cte), []).append(table)
-    return [node for node in keyed if node is not query and _misleads(node, readers)]
+        if stands_in(table, cte):
+            recursive.add(id(cte.this))
+    return [node for node in keyed if node is not query and id(node) not in recursive and _misleads(node, readers)]
 
 
 def _misleads(keyed: exp.Query, readers: dict[int, list[exp.Table]]) -> bool:
