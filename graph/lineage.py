@@ -39,6 +39,12 @@ class Step:
     """The position of the step before it; None at the beginning."""
 
 
+class Rows(NamedTuple):
+    """Which rows a table has: what decides about them decides about every column of each product that reads it."""
+
+    table: str
+
+
 class Link(NamedTuple):
     """An edge between two columns."""
 
@@ -49,7 +55,8 @@ class Link(NamedTuple):
     expression: str
 
 
-_Next = Callable[[Name], Iterable[tuple[Name, Edge]]]
+_Node = Name | Rows
+_Next = Callable[[_Node], Iterable[tuple[_Node, Edge]]]
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,7 @@ class Lineage:
 
     def upstream_of_rows(self, table: str, depth: int | None = None) -> list[Step]:
         """Return the columns that every column of a product depends on, because they decide about rows."""
-        start = Name(table, "")
-        return _walk(
-            start, lambda name: self._into.get((table, None), ()) if name is start else self._read_by(name), depth
-        )
+        return _walk(Rows(table), self._read_by, depth)
 
     def upstream_of_values(self, name: Name, depth: int | None = None) -> list[Step]:
         """Return the other columns that a column depends on."""
@@ -108,15 +112,34 @@ class Lineage:
                     found[edge.input, product] = edge.kind
         return found
 
-    def _read_by(self, name: Name) -> list[tuple[Name, Edge]]:
-        return [*self._into.get(name, ()), *self._into.get((name.table, None), ())]
+    def _read_by(self, node: _Node) -> list[tuple[_Node, Edge]]:
+        """Return what a column, or the rows of a table, depend on by the rule of that table alone."""
+        table = node.table
+        own = self._into.get(node, ()) if isinstance(node, Name) else ()
+        counted = [_counted(one) for one in self.inputs.get(table, ()) if one in self.edges]
+        return [*own, *self._into.get((table, None), ()), *counted]
 
-    def _readers_of(self, name: Name) -> list[tuple[Name, Edge]]:
-        return [
-            (Name(product, output), edge)
-            for product, edge in self._out_of.get(name, ())
-            for output in (self.columns[product] if edge.output is None else (edge.output,))
-        ]
+    def _readers_of(self, node: _Node) -> list[tuple[_Node, Edge]]:
+        """Return what depends on a column, or on the rows of a table, by the rule of one product."""
+        if isinstance(node, Rows):
+            edges = [(product, _counted(node.table)[1]) for product in self._counted_by.get(node.table, ())]
+        else:
+            edges = self._out_of.get(node, [])
+        found: list[tuple[_Node, Edge]] = []
+        for product, edge in edges:
+            outputs = self.columns[product] if edge.output is None else (edge.output,)
+            found += [(Name(product, output), edge) for output in outputs]
+            if edge.output is None:
+                found.append((Rows(product), edge))
+        return found
+
+    @cached_property
+    def _counted_by(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for product, entries in self.inputs.items():
+            for entry in entries:
+                found.setdefault(entry, []).append(product)
+        return found
 
     @cached_property
     def _into(self) -> dict[tuple[str, str | None], list[tuple[Name, Edge]]]:
@@ -135,22 +158,36 @@ class Lineage:
         return out_of
 
 
-def _walk(start: Name, after: _Next, depth: int | None) -> list[Step]:
-    """Walk in rounds, nearest first, reaching each column at most once by values and once by control."""
+def _counted(table: str) -> tuple[Rows, Edge]:
+    """Return the rows of an input, and the edge from them to all that a product makes of it."""
+    return Rows(table), Edge(None, table, "", "control", f"rows of {table}")
+
+
+def _walk(start: _Node, after: _Next, depth: int | None) -> list[Step]:
+    """Walk in rounds, nearest first, reaching each column at most once by values and once by control.
+
+    Rows of tables are gone through and no steps: a column that is reached by them comes after the one before them.
+    """
     steps: list[Step] = []
-    seen: set[tuple[Name, Kind]] = {(start, "value"), (start, "control")}
-    ahead: list[tuple[Name, Kind, int | None]] = [(start, "value", None)]
+    seen: set[tuple[_Node, Kind]] = {(start, "value"), (start, "control")}
+    ahead: list[tuple[_Node, Kind, int | None]] = [(start, "value", None)]
     rounds = 0
     while ahead and (depth is None or rounds < depth):
         rounds += 1
         found: list[Step] = []
-        for name, kind, position in ahead:
-            for other, edge in after(name):
+        rows: list[tuple[_Node, Kind, int | None]] = []
+        for node, kind, position in ahead:
+            for other, edge in after(node):
                 reached: Kind = "value" if kind == edge.kind == "value" else "control"
-                if (other, reached) not in seen:
-                    seen.add((other, reached))
+                if (other, reached) in seen:
+                    continue
+                seen.add((other, reached))
+                if isinstance(other, Rows):
+                    rows.append((other, reached, position))
+                else:
                     found.append(Step(other, reached, edge.expression, rounds, position))
         found.sort(key=lambda step: (step.kind != "value", step.name))
         ahead = [(step.name, step.kind, number) for number, step in enumerate(found, len(steps))]
+        ahead += rows  # last, since what is reached by a column, too, comes after that
         steps += found
     return steps

@@ -145,3 +145,36 @@ def random_lineage(rng: random.Random) -> Lineage:
             found[output, source, kind] = edge(output, source, kind)
         edges[f"t{number}"] = tuple(found.values())
     return Lineage(columns, edges)
+
+
+COUNTED = Lineage(
+    {"raw": ("id", "status"), "orders": ("id",), "present": ("n",), "mixed": ("id", "one"), "last": ("m",)},
+    {
+        "orders": (edge("id", "raw.id"), edge(None, "raw.status", "control")),
+        "present": (),  # SELECT COUNT(*) AS n FROM orders
+        "mixed": (edge("id", "orders.id"),),  # SELECT o.id, 1 AS one FROM orders AS o
+        "last": (),  # SELECT COUNT(*) AS m FROM mixed
+    },
+    {"orders": ("raw",), "present": ("orders",), "mixed": ("orders",), "last": ("mixed",)},
+)
+
+
+def test_what_decides_about_rows_reaches_those_that_only_count_them() -> None:
+    assert reached(COUNTED.upstream(Name("present", "n"))) == [("raw.status", "control", 2)]
+    assert reached(COUNTED.upstream(Name("mixed", "one"))) == [("raw.status", "control", 2)]
+    assert reached(COUNTED.upstream(Name("last", "m"))) == [("raw.status", "control", 3)]
+    assert reached(COUNTED.upstream_of_rows("last")) == [("raw.status", "control", 3)]
+    assert reached(COUNTED.upstream(Name("last", "m"), depth=2)) == []
+    below = COUNTED.downstream(Name("raw", "status"))
+    assert reached(below) == [
+        ("orders.id", "control", 1),
+        ("mixed.id", "control", 2),
+        ("mixed.one", "control", 2),
+        ("present.n", "control", 2),
+        ("last.m", "control", 3),
+    ]
+    assert [step.expression for step in below if step.name.table in {"present", "last"}] == [
+        "rows of orders",
+        "rows of mixed",
+    ]
+    assert reached(COUNTED.downstream(Name("raw", "id"))) == [("orders.id", "value", 1), ("mixed.id", "value", 2)]
