@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
 _FEATURES = {
     "checkpointProtection", "columnMapping", "deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview",
-    "v2Checkpoint", "vacuumProtocolCheck",
+    "v2Checkpoint", "vacuumProtocolCheck", "variantType", "variantType-preview",
 }  # fmt: skip
-"""What a table may ask of its readers."""
+"""What a table may ask of its readers. Some writers ask for variants although no column is one."""
+_BESIDE_DELETED = {"typeWidening", "typeWidening-preview", "vacuumProtocolCheck"}
+"""Features beside which the package does not say which rows are deleted."""
 _READER = 3
 _NUMBER = b"delta.columnMapping.id"
 _MAPPINGS: dict[str, By] = {"none": "name", "name": "physical", "id": "id"}
@@ -49,7 +51,10 @@ def listing(source: Source, files: Files) -> Listing:
     if source.options["timestamp"] is not None:
         version = _version_at(folder, source.options["timestamp"], files)
     table = _opened(lake, folder, version, files)
-    found = _listed(table, folder, files)
+    try:
+        found = _listed(table, folder, files)
+    except lake.exceptions.DeltaError as error:
+        raise _unreadable(error, folder) from error
     for file in found.files:
         if not files.exists(file):
             files.read(file)  # so that it is noticed when it comes back
@@ -101,10 +106,13 @@ def _opened(lake: ModuleType, folder: str, version: int | None, files: Files) ->
         if version is not None and there and version not in there:
             hint = f"there are versions {there[0]} to {there[-1]}" if len(there) > 1 else f"there is version {there[0]}"
             raise ListingError(f"has no version {version}", f"{folder}/_delta_log", hint) from error
-        message = f"cannot be read as a Delta table: {first_line(error)}"
-        raise ListingError(message, f"{folder}/_delta_log") from error
+        raise _unreadable(error, folder) from error
     message = "changes faster than it can be listed"
     raise ListingError(message, f"{folder}/_delta_log", "build again when fewer commits come")
+
+
+def _unreadable(error: Exception, folder: str) -> ListingError:
+    return ListingError(f"cannot be read as a Delta table: {first_line(error)}", f"{folder}/_delta_log")
 
 
 def _no_table(folder: str, files: Files) -> ListingError:
@@ -172,6 +180,10 @@ def _listed(table: Any, folder: str, files: Files) -> Listing:
     if mapping not in _MAPPINGS:
         raise ListingError(f"has an unknown kind of column mapping: {mapping}", log)
     by = _MAPPINGS[mapping]
+    for field in json.loads(table.schema().to_json())["fields"]:
+        if _holds_variants(field["type"]):
+            message = f"has column '{field['name']}' with values of type variant, which this version does not read"
+            raise ListingError(message, log, "drop the column, or write it as text")
     schema = pa.schema([_marked(field, by) for field in pa.schema(table.schema())])
     inside = pa.schema([field for field in schema if field.name not in metadata.partition_columns])
     added = pa.table(table.get_add_actions(flatten=True))
@@ -184,6 +196,10 @@ def _listed(table: Any, folder: str, files: Files) -> Listing:
     order = sorted(range(len(paths)), key=lambda number: keys[number])
     if "deletionVectors" in asked:
         files.have(folder, lambda names: [name for name in names if name.endswith(".bin")])
+    beside = sorted(asked & _BESIDE_DELETED)
+    if "deletionVectors" in asked and beside:
+        message = f"has the feature deletionVectors beside {beside[0]}, which the package deltalake does not read"
+        raise ListingError(message, log, "drop one of the two features: ALTER TABLE … DROP FEATURE …")
     deleted = _deleted(table) if "deletionVectors" in asked else {}
     notes = [spelled_note(deleted.get(os.path.normpath(files.absolute(paths[number])))) for number in order]
     return Listing(
@@ -192,6 +208,14 @@ def _listed(table: Any, folder: str, files: Files) -> Listing:
         spelled_details(inside, by),
         tuple(notes) if any(notes) else (),
     )
+
+
+def _holds_variants(dtype: Any) -> bool:
+    """Whether a type, as the schema of a log has it, is a variant or has one inside."""
+    if not isinstance(dtype, dict):
+        return bool(dtype == "variant")
+    inside = [dtype.get(key) for key in ("elementType", "keyType", "valueType")]
+    return any(map(_holds_variants, [*inside, *(field["type"] for field in dtype.get("fields", ()))]))
 
 
 def _marked(field: pa.Field, by: By) -> pa.Field:

@@ -50,7 +50,8 @@ def listing(source: Source, files: Files) -> Listing:
     files.read(place.metadata)
     try:
         table = _opened(place, files)
-        return _listed(table, _snapshot(table, source, place), place, files)
+        snapshot = _snapshot(table, source, place)
+        return _listed(table, snapshot, _schema(table, source, snapshot), place, files)
     except ModuleNotFoundError as error:
         message = "is an Iceberg table, which needs the package pyiceberg"
         raise ListingError(message, place.folder, "pip install 'leastwork-rules[iceberg]'") from error
@@ -156,13 +157,20 @@ def _snapshot(table: Table, source: Source, place: _Place) -> Snapshot | None:
     return table.current_snapshot()
 
 
-def _listed(table: Table, snapshot: Snapshot | None, place: _Place, files: Files) -> Listing:
+def _schema(table: Table, source: Source, snapshot: Snapshot | None) -> Schema:
+    """Return the columns of a table: those of its last commit, also where that made no snapshot.
+
+    A table at another time has the columns of that snapshot, also while it is the current one.
+    """
+    is_pinned = source.options["snapshot"] is not None or source.options["timestamp"] is not None
+    if snapshot is None or not is_pinned:
+        return table.schema()
+    return table.scan(snapshot_id=snapshot.snapshot_id).projection()
+
+
+def _listed(table: Table, snapshot: Snapshot | None, schema: Schema, place: _Place, files: Files) -> Listing:
     from pyiceberg.manifest import DataFileContent, FileFormat, ManifestContent
 
-    schema = table.schema() if snapshot is None else table.scan(snapshot_id=snapshot.snapshot_id).projection()
-    # The schema of the table is that of its last commit, also where that made no snapshot.
-    if snapshot is not None and snapshot is table.current_snapshot():
-        schema = table.schema()
     details = spelled_details(_arrow_schema(schema, table, place), "id")
     if snapshot is None:
         return Listing((), None, details)

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from rules.formats.source import Source
 
+_TABLE_READING = 2
+"""See `Format.reading`."""
+
 
 class TableFormat(IngestedFormat):
     """What the table formats share. Details of their listings are as `rules.formats.table_files` has them."""
 
     lists_files = True
+    reading = _TABLE_READING
 
     @abstractmethod
     def listing(self, source: Source, files: Files) -> Listing:

@@ -261,6 +261,28 @@ def test_a_file_of_another_type_is_widened(tmp_path: Path) -> None:
     assert lake.rows("all_of_it") == [{"n": 1, "x": 1.5}, {"n": 2**40, "x": 2.5}]
 
 
+def test_null_is_null_in_what_is_widened_inside(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    pairs = {"type": "map", "keyType": "string", "valueType": "long", "valueContainsNull": True}
+    record = {"type": "struct", "fields": [field("a", "long"), field("b", pairs)]}
+    fields = [field("m", pairs), field("l", {"type": "array", "elementType": "long", "containsNull": True})]
+    table = HandWritten(lake.folder, [*fields, field("r", record)], features=["typeWidening"])
+    map_type = pa.map_(pa.string(), pa.int32())
+    rows: list[dict[str, Any]] = [
+        {"m": [("z", 0)], "l": [0], "r": {"a": 0, "b": [("z", 0)]}},
+        {"m": None, "l": None, "r": None},
+        {"m": [], "l": [], "r": {"a": None, "b": None}},
+        {"m": [("k", None), ("l", 2)], "l": [None, 7], "r": {"a": 1, "b": [("k", 5)]}},
+    ]
+    types = pa.struct(
+        [("m", map_type), ("l", pa.list_(pa.int32())), ("r", pa.struct([("a", pa.int32()), ("b", map_type)]))]
+    )
+    table.commit(table.add("1.parquet", pa.Table.from_struct_array(pa.array(rows, types))))
+    lake.rule("all_of_it", "SELECT t.m, t.l, t.r FROM t")
+    lake.executed()
+    assert lake.rows("all_of_it") == rows
+
+
 def test_errors_are_one_sentence(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     data = next(lake.folder.glob("day=tue/*.parquet"))
     kept = data.read_bytes()
@@ -294,6 +316,30 @@ def test_unknown_features_are_refused(tmp_path: Path) -> None:
     table.commit(table.add("1.parquet", pa.table({"n": [1]})))
     lake.rule("ids", "SELECT t.n FROM t")
     assert "teleport" in lake.error()
+
+
+@pytest.mark.parametrize("beside", ["typeWidening", "vacuumProtocolCheck"])
+def test_deleted_rows_that_the_package_does_not_read_are_refused(tmp_path: Path, beside: str) -> None:
+    lake = Lake(tmp_path)
+    table = HandWritten(lake.folder, [field("n", "long")], features=["deletionVectors", beside])
+    table.commit(table.add("1.parquet", pa.table({"n": [1, 2]}), [0]))
+    lake.rule("ids", "SELECT t.n FROM t")
+    assert f"has the feature deletionVectors beside {beside}" in lake.error()
+
+
+def test_a_table_may_ask_for_variants_unless_it_has_any(tmp_path: Path) -> None:
+    """delta-rs asks for them in tables with timestamps without a zone, once a property is set."""
+    lake = Lake(tmp_path)
+    table = HandWritten(lake.folder, [field("n", "long")], features=["timestampNtz", "variantType"])
+    table.commit(table.add("1.parquet", pa.table({"n": [1]})))
+    lake.rule("ids", "SELECT t.n FROM t")
+    lake.executed()
+    assert lake.rows("ids") == [{"n": 1}]
+    inside = {"type": "array", "elementType": "variant", "containsNull": True}
+    table.commit(table.metadata([field("n", "long"), field("v", inside)]))
+    assert lake.error() == (
+        "the source 't' has column 'v' with values of type variant, which this version does not read"
+    )
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,21 @@ def test_time_travel(lake: Lake, table: Table) -> None:
     assert lake.error() == "the source 't' has no snapshot 5"
 
 
+@pytest.mark.parametrize("option", ["snapshot", "timestamp"])
+def test_a_snapshot_has_its_own_columns_also_while_it_is_the_current_one(lake: Lake, table: Table, option: str) -> None:
+    current = table.current_snapshot()
+    assert current is not None
+    at = datetime.datetime.fromtimestamp(current.timestamp_ms / 1000, datetime.UTC).isoformat()
+    pinned = {"snapshot": str(current.snapshot_id), "timestamp": f'"{at}"'}[option]
+    lake.project.edit("rules.toml", 'format = "iceberg"', f'format = "iceberg"\n{option} = {pinned}')
+    with table.update_schema() as change:
+        change.rename_column("amount", "total")
+    assert lake.executed() == set()
+    table.append(rows(("wed", 4, 40)).rename_columns(["day", "id", "total"]))
+    assert lake.executed() == set()
+    assert lake.rows("amounts") == [{"amount": 60}]
+
+
 def test_an_appended_file_is_one_part(tmp_path: Path) -> None:
     lake = Lake(tmp_path, parts="[parts]\nmin_rows = 1000\n")
     table = lake.create(SCHEMA)
