@@ -69,12 +69,18 @@ class Model(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Seed(Table):
-    """A CSV file of the project. types: those that are declared, in the project's dialect. quoted: names keep case."""
+    """A CSV file of the project. types: those that are declared, in the project's dialect. quoted: names keep case.
+
+    text: the file as the tool reads it, where that is not what it says; None: the file itself is. null: the text that
+    is NULL; None: as in dbt.
+    """
 
     file: Path
     delimiter: str = ","
     types: Mapping[str, str] = field(default_factory=dict)
     quoted: bool = False
+    text: str | None = None
+    null: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

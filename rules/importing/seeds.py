@@ -1,4 +1,4 @@
-"""Seeds: CSV files → sources, with the types that dbt gives their columns.
+"""Seeds: CSV files → sources, with the types that dbt gives their columns, or SQLMesh.
 
 dbt reads a file with agate: a column has the first of these types that all its values have (`build_type_tester` of
 dbt's `agate_helper`): whole numbers `integer`, other numbers `float8`, then dates, timestamps, booleans, and text.
@@ -40,7 +40,7 @@ class SeedFile:
 
 def seed_file(seed: Seed, dialect: str) -> SeedFile:
     """Return what a seed is as a source. Raises `UserError` for a file that is no CSV file."""
-    data = seed.file.read_bytes()
+    data = seed.file.read_bytes() if seed.text is None else seed.text.encode()
     try:
         text = data.decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=seed.delimiter, strict=True))
@@ -53,6 +53,8 @@ def seed_file(seed: Seed, dialect: str) -> SeedFile:
     names = header if kept else [name.lower() for name in header]
     notes: list[str] = []
     risks: list[str] = []
+    if seed.text is not None:
+        notes.append("the file has the columns and values that SQLMesh reads by pandas, such as NULL for NA, 7 for 007")
     if names != header:
         notes.append("the names of its columns are in lower case: " + ", ".join(
             one for one in header if one != one.lower()))  # fmt: skip
@@ -67,7 +69,7 @@ def seed_file(seed: Seed, dialect: str) -> SeedFile:
         if kind is None:
             risks.append(f"the type {inferred} of {name} cannot be declared, so it is text")
         types[name] = kind or "string"
-    nulls = _null_texts(rows[1:], dialect)
+    nulls = _null_texts(rows[1:], dialect) if seed.null is None else (seed.null,)
     return SeedFile(data, types, nulls, notes, risks)
 
 

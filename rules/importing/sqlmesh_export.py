@@ -6,14 +6,19 @@ queries that they are made of.
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import json
 import os
 import sys
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 START, END = "1900-01-01", "2099-12-31"
+_EXACT = 2**53
+"""Whole numbers below this are themselves as floats, which pandas makes of those beside a NULL."""
 
 
 def main(path: str) -> None:
@@ -43,7 +48,6 @@ def _model(model: Any, times: dict[str, Any], dialect: str, root: Path) -> dict[
     query = None if model.is_python or kind.is_seed or kind.is_external else model.render_query(**times)
     types = model.columns_to_types or {}
     seed = model.seed_path if kind.is_seed else None
-    settings = kind.csv_settings if kind.is_seed else None
     path = Path(str(model._path)) if model._path else None  # noqa: SLF001 — it has no other name
     text = path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
     return {
@@ -60,13 +64,82 @@ def _model(model: Any, times: dict[str, Any], dialect: str, root: Path) -> dict[
         if path is not None and path.resolve().is_relative_to(root)
         else "",
         "seed": os.path.relpath(str(seed), root) if seed is not None else None,
-        "delimiter": (settings.delimiter if settings is not None else None) or ",",
+        **(_seed(model, types) if kind.is_seed else {}),
         "frozen": sorted({word for word in ("@execution_", "@run_", "@gateway", "@this_env") if word in text}),
         "audits": [
             _audit(audit.name, audit, model.render_audit_query(audit, **{**times, **arguments}), dialect, arguments)
             for audit, arguments in model.audits_with_args
         ],
     }
+
+
+def _seed(model: Any, types: dict[str, Any]) -> dict[str, Any]:
+    """Return how a seed is read: {"delimiter"}, with "text" and "null" where the file itself says something else.
+
+    SQLMesh reads it by pandas, by which NA is no value and 007 a number, and as its settings say.
+    """
+    from sqlmesh.core.model.seed import CsvSettings
+
+    delimiter = (getattr(model.kind, "csv_settings", None) or CsvSettings()).delimiter or ","
+    names = list(types)
+    texts = {name for name, kind in types.items() if type(kind).is_type(kind, "text", "varchar", "char", "nvarchar")}
+    rows = [
+        [_cell(value) for value in row]
+        for frame in model.render_seed()
+        for row in frame[names].itertuples(index=False, name=None)
+    ]
+    if _says_the_same(model.seed.content, delimiter, [names, *rows], texts):
+        return {"delimiter": delimiter}
+    values = {one for row in rows for one in row}
+    null = next(one for one in ("", "NULL", "\\N", *map(str, range(len(values) + 1))) if one not in values)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([names, *([null if one is None else one for one in row] for row in rows)])
+    return {"delimiter": ",", "text": out.getvalue(), "null": null}
+
+
+def _cell(value: Any) -> str | None:
+    """Return a value as a text of CSV, None for NULL."""
+    plain = _plain(value)
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    if isinstance(plain, float) and plain.is_integer() and abs(plain) < _EXACT:
+        return str(int(plain))
+    return None if plain is None else str(plain)
+
+
+def _says_the_same(content: str, delimiter: str, rows: list[Any], texts: set[str]) -> bool:
+    """Whether a file, read as it stands, has the names and values that SQLMesh reads. texts: columns of texts."""
+    try:
+        said = [row for row in csv.reader(io.StringIO(content, newline=""), delimiter=delimiter) if row]
+    except csv.Error:
+        return False
+    if [len(row) for row in said] != [len(row) for row in rows]:
+        return False
+    header, *read = said
+    names, *found = rows
+    if [one.strip().lower() for one in header] != [one.lower() for one in names]:
+        return False
+    return all(
+        _is_alike(text, value, is_text=name in texts)
+        for row, values in zip(read, found)  # noqa: B905 — an older Python may run it
+        for name, text, value in zip(names, row, values)  # noqa: B905
+    )
+
+
+def _is_alike(text: str, value: str | None, *, is_text: bool) -> bool:
+    if not text or not value:
+        return not text and value is None
+    if text == value or is_text:
+        return text == value
+    return text.lower() == value or (_number(text) is not None and _number(text) == _number(value))
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 def _audit(name: str, audit: Any, query: Any, dialect: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:

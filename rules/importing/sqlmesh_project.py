@@ -47,9 +47,11 @@ class _Model(msgspec.Struct):
     tags: list[str]
     path: str
     seed: str | None
-    delimiter: str
     frozen: list[str]
     audits: list[_Audit]
+    delimiter: str = ","
+    text: str | None = None
+    null: str = ""
 
     @property
     def relation(self) -> Relation:
@@ -176,7 +178,14 @@ def _seed(model: _Model, root: Path) -> Seed:
     file = root / (model.seed or "")
     if not file.is_file():
         raise UserError(f"the seed {model.relation} has no file {model.seed}", code="import")
-    return Seed(**_described(model), file=file, delimiter=model.delimiter, types=model.types)
+    return Seed(
+        **_described(model),
+        file=file,
+        delimiter=model.delimiter,
+        types=model.types,
+        text=model.text,
+        null=model.null,
+    )
 
 
 def _outside(model: _Model) -> Outside:

@@ -58,6 +58,12 @@ def test_models_audits_and_seeds_are_carried_over(printing: str, tmp_path: Path)
     project = SampleProject.at(into)
     assert 'severity = "warn"' in project.read("rules/customers.sql")  # blocking := false
     assert rows(project, "labelled") == [(1, "large", "hi"), (2, "large", None)]
+    assert rows(project, "known", ["code", "name", "zip", "open", "ranked"]) == [
+        ("DE", "Baden; Hessen", "49", False, None),
+        ("FR", None, "33", True, 3),
+        (None, "Namibia", "264", True, 1),
+        (None, None, "7", None, 4),
+    ], "as pandas reads it, under the seed's settings"
     assert not inprocess.build(project).executed
 
 

@@ -83,7 +83,7 @@ def test_every_product_is_what_sqlmesh_made_or_says_why_not(environments: Path, 
     words = ["import", "--json", "sqlmesh", str(project), "--python", str(programs / "python"), "--into", str(into)]
     ran = inprocess.run(SampleProject.at(tmp_path), *words, "--verify", str(project / "orders.duckdb"))
     verify = ran.document["verify"]
-    assert sorted(verify["same"]) == ["best", "customers", "labelled", "uses"]
+    assert sorted(verify["same"]) == ["best", "customers", "known", "labelled", "uses"]
     different = {one["name"]: one["reasons"] for one in verify["different"]}
     assert set(different) == {"orders"}  # its column tax is a DECIMAL(10, 2) there, which SQLMesh inferred
     assert any("casts what it stores" in reason for reason in different["orders"])
