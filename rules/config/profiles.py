@@ -92,6 +92,9 @@ class RuntimeProfile(msgspec.Struct, frozen=True):
     """What each sort reserves for merging, in MiB; 0: its share of a third of the pool, at least 10."""
     spill_fan_in: Annotated[int, Setting(_ORDER, f"{_RUNTIME}.max_spill_merge_fan_in", least=2)] = 0
     """The most spilled files that are merged at once; 0: all."""
+    text_views: Annotated[bool, Setting(_ORDER, f"{_PARQUET}.schema_force_view_types")] = True
+    """Whether the texts of a batch may be views of what was read for many, each of which the pool counts as having all
+    of it; else they are copies."""
     spill_file_mb: Annotated[int, Setting(_SPEED, f"{_EXECUTION}.max_spill_file_size_bytes", factor=_MIB)] = 128
     """Size of a spilled file, in MiB."""
     temp_directory: Annotated[str | None, Setting(_SPEED, f"{_RUNTIME}.temp_directory")] = None

@@ -67,7 +67,8 @@ def _open(query: EngineQuery, scratch: Path, shared: SharedPlanning) -> tuple[Se
     register(session, query.functions)
     # For registered files the engine does not ask the setting, which may also be given by its key.
     pruning = profile.pruning and profile.engine_keys.get(_PRUNING) != "false"
-    statistics = register_inputs(session, query.inputs, scratch, shared, pruning=pruning)
+    views = profile.text_views
+    statistics = register_inputs(session, query.inputs, scratch, shared, pruning=pruning, views=views)
     frame = plan_query(session, query.sql)
     if any(len(entry.files) > 1 for entry in query.inputs) and takes_first_files(frame):
         ignore_statistics(session)

@@ -21,6 +21,8 @@ _MARK = "fallback"
 _MACHINES = "machine"
 """In settings: whether the machine's memory set the limit, not the profile."""
 _LIMIT = "memory_limit_mb"
+_COPIED = "texts copied"
+_MERGING = "sort-merge joins"
 _BUILD = "for HashJoinInput"
 """In the engine's message, if what asked for more memory is the build side of a hash join."""
 
@@ -35,13 +37,14 @@ class Fallback:
     settings: Mapping[str, object]
 
 
-def fallbacks(profile: Profile, *, spread: bool = True) -> tuple[Fallback, ...]:
+def fallbacks(profile: Profile, *, spread: bool = True, texts: bool = True) -> tuple[Fallback, ...]:
     """Return the steps for a query that has exhausted its memory, those with the least cost first.
 
-    spread: whether it may run on several partitions.
+    spread: whether it may run on several partitions. texts: whether its inputs have any.
     """
+    copied = msgspec.structs.replace(profile, text_views=False)
     small = msgspec.structs.replace(
-        profile,
+        copied,
         partitions=1,
         batch_size=min(profile.batch_size, 1024),
         sort_reservation_mb=1,
@@ -52,11 +55,14 @@ def fallbacks(profile: Profile, *, spread: bool = True) -> tuple[Fallback, ...]:
     merging = msgspec.structs.replace(small, partitions=2, prefer_hash_join=False)
     said = "memory ran out, so it was run again"
     steps = {
+        _COPIED: (f"{said} with texts copied from batch to batch", copied),
         "one partition": (f"{said} with small batches on one partition", small),
-        "sort-merge joins": (f"{said} with small batches and sort-merge joins on two partitions", merging),
+        _MERGING: (f"{said} with small batches and sort-merge joins on two partitions", merging),
     }
+    if copied == profile or not texts:
+        del steps[_COPIED]
     if not spread:
-        del steps["sort-merge joins"]
+        del steps[_MERGING]
     return tuple(
         Fallback(name, sentence, one, {**_settings(one, profile), **_marks(profile, name)})
         for name, (sentence, one) in steps.items()
@@ -94,8 +100,10 @@ def is_of(profile: Profile, settings: Mapping[str, Any]) -> bool:
     }
 
 
-def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, spread: bool) -> Executed:
-    """Run a query under a profile; if its memory is exhausted, by one step after the other. spread: see `fallbacks`.
+def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, spread: bool, texts: bool) -> Executed:
+    """Run a query under a profile; if its memory is exhausted, by one step after the other.
+
+    spread, texts: see `fallbacks`.
 
     Raises `MemoryExhaustedError` if no step suffices, which says what to raise, and whatever else `run` raises.
     """
@@ -104,9 +112,10 @@ def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, sprea
     except MemoryExhaustedError as first:
         if not first.is_of_pool:
             raise
-        steps = fallbacks(profile, spread=spread)
-        # What a hash join builds needs as much memory however small the batches are: merge first.
-        for step in reversed(steps) if _BUILD in str(first) else steps:
+        steps = fallbacks(profile, spread=spread, texts=texts)
+        if _BUILD in str(first):  # which needs as much memory however small the batches are: merge first
+            steps = tuple(sorted(steps, key=lambda step: (step.name != _COPIED, step.name != _MERGING)))
+        for step in steps:
             _let_go(first)
             try:
                 return replace(run(step.profile), fallback=step)

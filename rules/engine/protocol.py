@@ -75,6 +75,12 @@ class EngineInput:
         """Let nothing but these columns come of files that are not here yet."""
         object.__setattr__(self, "files", tuple(having(file, self.columns) for file in self.files))
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether some of these columns are texts or bytes, or hold any."""
+        kinds = [column.type for column in self.schema.columns if column.name in self.columns]
+        return any("string" in kind or "binary" in kind for kind in kinds)
+
 
 @dataclass(frozen=True)
 class EngineFunction:

@@ -23,7 +23,7 @@ from rules.engine.partitioned import register_partitioned
 from rules.engine.protocol import EngineError, EngineInput
 from rules.engine.session import ignore_statistics, plan_query, qualified_name
 from rules.engine.shared_planning import SharedPlanning
-from rules.storage.types import to_arrow
+from rules.storage.types import to_arrow, written_schema
 
 _STORED_DB = "stored"
 """The engine's schema for the tables that the views read; an executed query names only tables of INPUT_DB."""
@@ -36,14 +36,17 @@ def register_inputs(
     shared: SharedPlanning,
     *,
     pruning: bool = True,
+    views: bool = True,
 ) -> bool:
     """Let queries read the inputs; return whether the session still trusts the statistics of whole files.
 
     scratch: a folder for links. shared: with the other queries of a build. pruning: whether row groups are skipped by
-    their statistics; for registered files the engine does not ask the setting of that name. Raises `EngineError`, and
-    the engine's exceptions.
+    their statistics; for registered files the engine does not ask the setting of that name. views: whether texts are
+    views, see `text_views` of a profile. Raises `EngineError`, and the engine's exceptions.
     """
-    trusting = [_register(session, entry, scratch, shared, pruning=pruning) for entry in inputs]
+    trusting = [
+        _register(session, entry, _schema(entry, views=views), scratch, shared, pruning=pruning) for entry in inputs
+    ]
     return all(trusting)
 
 
@@ -55,15 +58,26 @@ def takes_first_files(frame: DataFrame) -> bool:
     return re.search(r"TableScan: .*fetch=\d", frame.optimized_logical_plan().display_indent()) is not None
 
 
+def _schema(entry: EngineInput, *, views: bool) -> pa.Schema:
+    """Return the columns that a query may see of an input."""
+    schema = to_arrow(entry.schema) if views else written_schema(to_arrow(entry.schema))
+    visible = set(entry.columns)
+    return pa.schema([field for field in schema if field.name in visible])
+
+
 def _register(
-    session: SessionContext, entry: EngineInput, scratch: Path, shared: SharedPlanning, *, pruning: bool
+    session: SessionContext,
+    entry: EngineInput,
+    schema: pa.Schema,
+    scratch: Path,
+    shared: SharedPlanning,
+    *,
+    pruning: bool,
 ) -> bool:
     for file in entry.files:
         if not file.is_file():  # the engine would read a missing file as an empty table
             raise EngineError(f"the file {file.name} of input '{entry.name}' has vanished")
-    visible = set(entry.columns)
-    schema = pa.schema([field for field in to_arrow(entry.schema) if field.name in visible])
-    added = visible & entry.constants.keys()
+    added = set(entry.columns) & entry.constants.keys()
     floats = [field.name for field in schema if pa.types.is_floating(field.type) and field.name not in added]
     trusting = not (floats and _may_seem_constant(entry.files, tuple(floats), shared))
     if not trusting:

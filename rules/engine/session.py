@@ -59,6 +59,8 @@ def make_session(
     config = config.set("datafusion.sql_parser.recursion_limit", _NESTING)
     # With it the engine keeps only the first of ordered, limited groups, and panics on a group key NaN, or repeats it.
     config = config.set("datafusion.optimizer.enable_topk_aggregation", "false")
+    if not profile.text_views:  # neither those that a CAST makes
+        config = config.set("datafusion.sql_parser.map_string_types_to_utf8view", "false")
     if profile.sorted_at_once is not None:
         config = config.set("datafusion.execution.sort_in_place_threshold_bytes", str(profile.sorted_at_once))
     session = SessionContext(config, _runtime(profile, spill))

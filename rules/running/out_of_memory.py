@@ -10,20 +10,22 @@ from rules.errors import FAILED, UserError, Where
 
 if TYPE_CHECKING:
     from rules.compiling.compiled_rule import CompiledRule
-    from rules.config.profiles import Profile
     from rules.engine.protocol import MemoryExhaustedError
+    from rules.running.evidence import Run
 
 
-def out_of_memory(error: MemoryExhaustedError, rule: CompiledRule, profile: Profile, kept: str) -> UserError:
-    """Return the error of a rule that no fallback could run either. kept: the place of its SQL."""
+def out_of_memory(error: MemoryExhaustedError, rule: CompiledRule, run: Run, place: str) -> UserError:
+    """Return the error of a rule that no fallback could run either. place: of its SQL."""
+    profile = run.profile
     memory = memory_mb(profile)
-    facts = {"executed SQL": kept}
+    facts = {"executed SQL": place}
     if not error.is_of_pool:
         limit = f"{profile.temp_limit_mb:,} MiB" if profile.temp_limit_mb is not None else "100 GiB"
         message = f"the query spills more to disk than the {limit} that profile '{profile.name}' allows"
         hint = f"raise temp_limit_mb in [profiles.{profile.name}], or give the query more memory by memory_limit_mb"
     else:
-        tried = [one.name for one in fallbacks(profile, spread=not rule.needs_one_partition)]
+        texts = any(entry.has_texts for entry in run.inputs)
+        tried = [one.name for one in fallbacks(profile, spread=not rule.needs_one_partition, texts=texts)]
         facts["tried"] = "; ".join(["as the profile says", *tried])
         if rule.needs_one_partition:
             facts["tier"] = f"{rule.rule.tier.value}: it may run on one partition only, where joins do not spill"

@@ -187,7 +187,7 @@ class Runner:
         except OSError as failure:  # a full disk, which may be why the engine failed
             place = f"could not be kept: {failure.strerror}"
         if isinstance(error, MemoryExhaustedError):
-            return out_of_memory(error, rule, kept.profile, place)
+            return out_of_memory(error, rule, kept, place)
         if isinstance(error, NoTotalOrderError):
             return no_total_order(self.session.project, rule, error, place)
         if faults:
@@ -294,7 +294,8 @@ class Runner:
             return self.session.engine.stoppable(self.stop).execute(job.under(profile))
 
         profile = job.query.profile
-        executed = within_memory(run, profile, spread=not rule.needs_one_partition)
+        texts = any(entry.has_texts for entry in job.query.inputs)
+        executed = within_memory(run, profile, spread=not rule.needs_one_partition, texts=texts)
         if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
             require_total_order(job.target, rule)
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:

@@ -50,6 +50,7 @@ OTHER: dict[str, Any] = {
         "prefer_hash_join",
         "coalesce_batches",
         "fuse_selects",
+        "text_views",
     ],
     "false",
 )
