@@ -5,7 +5,6 @@ It is migrated to every new version and never dropped.
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
-from cache.sealing import compact, is_sealed, sealed, unsealed
+from cache.sealing import compact, is_sealed, parsed, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -263,7 +262,7 @@ def read_state(text: object, name: str) -> ProductRecord:
 def _read(text: object, what: str) -> dict[str, Any]:
     """Return a JSON object. Raises `DamagedIndexError` for anything else."""
     try:
-        found = json.loads(text) if isinstance(text, str) else None
+        found = parsed(text) if isinstance(text, str) else None
     except ValueError:
         found = None
     if not isinstance(found, dict) or "crc32" in found:

@@ -5,11 +5,10 @@ Memos (what can be worked out again from the project's files) may be dropped.
 
 from __future__ import annotations
 
-import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from cache.sealing import compact, sealed, unsealed
+from cache.sealing import compact, parsed, sealed, unsealed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -104,7 +103,7 @@ def _finish_3(connection: sqlite3.Connection, root: str) -> None:
 def _read(text: object) -> dict[str, Any] | None:
     """Return a record of version 2, None for what is none: the rest of the index is still good."""
     try:
-        found = json.loads(text) if isinstance(text, str) else None
+        found = parsed(text) if isinstance(text, str) else None
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

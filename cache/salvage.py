@@ -7,7 +7,6 @@ count and columns, which proves its row; its object is proved by its own digest,
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sqlite3
@@ -24,6 +23,7 @@ from cache.housekeeping import past_record
 from cache.index import Index
 from cache.readonly import uri
 from cache.records import parts_of
+from cache.sealing import parsed
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 Row = Mapping[str, Any]
@@ -104,7 +104,7 @@ def _sound(connection: sqlite3.Connection, table: str, holds: Callable[[Row], bo
 
 
 def _is_artifact(row: Row) -> bool:
-    columns = json.loads(row["columns"])
+    columns = parsed(row["columns"])
     digests = [table_digest(row["rows"], {name: digest for name, (_, digest) in columns.items()})]
     digests.append(ingested_digest(row["rows"], columns))
     numbers = isinstance(row["rows"], int) and isinstance(row["bytes"], int)
@@ -123,7 +123,7 @@ def _is_pointer(row: Row) -> bool:
 
 
 def _is_build(row: Row) -> bool:
-    summary = json.loads(row["summary"])
+    summary = parsed(row["summary"])
     counts = isinstance(summary, dict) and all(isinstance(count, int) for count in summary.values())
     timed = row["seconds"] is None or _is_seconds(row["seconds"])
     return counts and timed and _are_texts((row["root"], row["build"], row["started"], row["status"]))
@@ -152,7 +152,7 @@ def _are_savings(row: Row) -> bool:
 
 def _is_body(row: Row) -> bool:
     try:
-        return _are_texts([row["memo"]]) and isinstance(json.loads(zlib.decompress(row["body"])), dict)
+        return _are_texts([row["memo"]]) and isinstance(parsed(zlib.decompress(row["body"])), dict)
     except zlib.error:
         return False
 

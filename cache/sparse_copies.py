@@ -144,7 +144,7 @@ class SparseCopy:
 
     def _recorded(self) -> list[Run]:
         """Return the runs that the record has, [] if it cannot be read or is of another file."""
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
+        with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
             found = msgspec.json.decode(self.place.with_name(RUNS).read_bytes(), type=_Record)
             if found.format == FORMAT and found.size == self._size:
                 return [run for run in found.runs if 0 <= run.start < run.stop <= self._size]

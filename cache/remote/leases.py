@@ -125,7 +125,7 @@ class Leases:
             return None
         try:
             return msgspec.json.decode(data, type=_Lease)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return _Lease("", self.seconds)
 
     def _text(self, renewed: int) -> bytes:

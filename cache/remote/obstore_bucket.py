@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import obstore
 from obstore import exceptions
-from obstore.store import from_url
+from obstore.store import LocalStore, from_url
 
 from cache.remote.bucket import AbsentError, BucketError, Entry, Stored, TooLargeError
 from cache.remote.layout import OBJECTS
@@ -48,6 +49,7 @@ class ObstoreBucket:
         """As `Bucket` says."""
 
         def work() -> Stored:
+            self._require_file(path)
             found = obstore.get(self._for(most if path.startswith(OBJECTS) else 0), path)
             if found.meta["size"] > most:
                 raise TooLargeError("an object is larger than it may be")
@@ -60,7 +62,17 @@ class ObstoreBucket:
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """As `Bucket` says."""
-        return done(lambda: bytes(obstore.get_range(self._for(length), path, start=start, length=length)))
+
+        def work() -> bytes:
+            self._require_file(path)
+            return bytes(obstore.get_range(self._for(length), path, start=start, length=length))
+
+        return done(work)
+
+    def _require_file(self, path: str) -> None:
+        """Raise FileNotFoundError for what is no file in a folder: a pipe would keep whoever opens it for ever."""
+        if isinstance(self._store, LocalStore) and not stat.S_ISREG(os.stat(f"{self._store.prefix}/{path}").st_mode):
+            raise FileNotFoundError(path)
 
     def create(self, path: str, data: bytes | Path) -> bool:
         """As `Bucket` says."""
@@ -78,6 +90,7 @@ class ObstoreBucket:
         """Return an object, with the tag by which `exchange` knows it again. Raises as `read` does."""
 
         def work() -> tuple[bytes, str | None]:
+            self._require_file(path)
             found = obstore.get(self._bulk, path)
             if found.meta["size"] > most:
                 raise TooLargeError("an object is larger than it may be")
@@ -108,7 +121,12 @@ class ObstoreBucket:
 
     def entry(self, path: str) -> Entry:
         """As `Bucket` says."""
-        found = done(lambda: obstore.head(self._store, path))
+
+        def work() -> Any:
+            self._require_file(path)
+            return obstore.head(self._store, path)
+
+        found = done(work)
         return Entry(path, found["size"], found["last_modified"], found["e_tag"])
 
     def remove(self, paths: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,7 +22,12 @@ PACK_FORMAT = 1
 """Hashed into the names of packs: a version that packs otherwise does not find those of another."""
 MOST_PACKED = 16 << 20
 """A longer pack is neither written nor read."""
-_MOST_UNPACKED = 128 << 20
+_MOST_UNPACKED, _MOST_RATIO, _FREE = 128 << 20, 100, 1 << 16
+"""Bytes that a pack may have: in all, and for each byte that it has when it is deflated, beside those that are free.
+
+Its entries hold digests and what is deflated already, which hardly shrink.
+"""
+_MOST_ENTRIES = 1 << 16
 _DOMAIN = b"rules shared cache: pack\n"
 _A_NAME = 3
 """So many entries of a name are kept, such as those of several branches."""
@@ -42,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 class _Pack(msgspec.Struct, frozen=True, array_like=True):
     address: str
-    entries: tuple[Entry, ...]
+    entries: Annotated[tuple[Entry, ...], msgspec.Meta(max_length=_MOST_ENTRIES)]
 
 
 _PACKS = msgspec.msgpack.Decoder(_Pack)
@@ -69,9 +74,12 @@ def pack_address(kind: Kind, scope: str, shards: int, shard: int) -> str:
 
 def packed(address: str, entries: Iterable[Entry]) -> bytes | None:
     """Return a pack as it is stored, None if it is too long for that."""
-    body = msgspec.msgpack.encode(_Pack(address, tuple(entries)))
-    data = enclosed(zlib.compress(body), _DOMAIN, None)
-    return data if len(body) <= _MOST_UNPACKED and len(data) <= MOST_PACKED else None
+    pack = _Pack(address, tuple(entries))
+    body = msgspec.msgpack.encode(pack)
+    deflated = zlib.compress(body)
+    data = enclosed(deflated, _DOMAIN, None)
+    fits = len(pack.entries) <= _MOST_ENTRIES and len(body) <= _most_unpacked(deflated) and len(data) <= MOST_PACKED
+    return data if fits else None
 
 
 def unpacked(data: bytes, address: str) -> tuple[Entry, ...]:
@@ -79,14 +87,19 @@ def unpacked(data: bytes, address: str) -> tuple[Entry, ...]:
     if len(data) > MOST_PACKED:
         raise RefusedError("is longer than a pack may be")
     inflating = zlib.decompressobj()
+    deflated = opened(data, _DOMAIN).body
     try:
-        body = inflating.decompress(opened(data, _DOMAIN).body, _MOST_UNPACKED)
-        found = _PACKS.decode(body)
+        found = _PACKS.decode(inflating.decompress(deflated, _most_unpacked(deflated)))
     except (zlib.error, msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RefusedError("is damaged: it cannot be read") from error
     if found.address != address:
         raise RefusedError("is the pack of another name")
     return found.entries
+
+
+def _most_unpacked(deflated: bytes) -> int:
+    """Return how many bytes a pack may have that was deflated to these, so that a short one cannot fill a memory."""
+    return min(_MOST_UNPACKED, _FREE + _MOST_RATIO * len(deflated))
 
 
 def merged(fresh: Iterable[Entry], there: Iterable[Entry]) -> list[Entry]:

@@ -79,7 +79,11 @@ def heads_in_use(index: Index, memos: Collection[str]) -> dict[str, Head]:
 def _head(text: str) -> Head | None:
     try:
         return _HEADS.decode(text)
-    except msgspec.DecodeError:  # written by nobody that this version knows: it is compiled again
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        RecursionError,
+    ):  # written by nobody that this version knows: it is compiled again
         return None
 
 
@@ -97,7 +101,7 @@ def unpacked(packed: bytes) -> Body:
     """Return what the index keeps as the body of a rule. Raises `DamagedIndexError`."""
     try:
         return _BODIES.decode(zlib.decompress(packed))
-    except (msgspec.DecodeError, zlib.error) as error:
+    except (msgspec.DecodeError, zlib.error, ValueError, RecursionError) as error:
         raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
 
 

@@ -232,7 +232,15 @@ def _checked(row: CompiledRow) -> Head:
             and arrow.names == columns == list(lineage.columns)
             and all(0 <= number < len(lineage.expressions) for *_, number in lineage.edges)
         )
-    except (msgspec.DecodeError, zlib.error, pa.ArrowException, ValueError, TypeError, KeyError) as error:
+    except (
+        msgspec.DecodeError,
+        zlib.error,
+        pa.ArrowException,
+        ValueError,
+        TypeError,
+        KeyError,
+        RecursionError,
+    ) as error:
         raise RefusedError("is damaged: a compiled rule cannot be read") from error
     if not fits:
         raise RefusedError("is not consistent: what a compiled rule says does not fit together")

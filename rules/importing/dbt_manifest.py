@@ -121,7 +121,7 @@ def _was_full(root: Path, metadata: Metadata) -> bool:
     """Whether the run that wrote the manifest was one with --full-refresh, as run_results.json says."""
     try:
         found = msgspec.json.decode((root / "target" / "run_results.json").read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
         return False
     same = found.get("metadata", {}).get("invocation_id") == metadata.invocation_id
     return bool(same and found.get("args", {}).get("full_refresh"))

@@ -210,7 +210,7 @@ def read_manifest(root: Path) -> Manifest:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="import", where=Where(shown)) from error
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         message = f"not a manifest that can be read: {error}"
         raise UserError(message, code="import", where=Where(shown), hint=f"write it anew: {COMPILE}") from error
     if "/manifest/" not in manifest.metadata.dbt_schema_version:

@@ -142,7 +142,7 @@ def _exported(root: Path, python: str) -> _Project:
         raise UserError(f"SQLMesh cannot render the project: {reason}", code="import", hint=hint)
     try:
         return msgspec.json.decode(lines[-1], type=_Project)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UserError(f"what SQLMesh rendered cannot be read: {error}", code="import") from error
 
 

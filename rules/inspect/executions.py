@@ -84,13 +84,13 @@ def _line(folder: Path, name: str) -> Line | None:
                 if text.startswith(start):
                     found = text
         return msgspec.json.decode(found, type=Line) if found is not None else None
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / NAME).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

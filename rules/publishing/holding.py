@@ -97,7 +97,7 @@ def is_whole(data: bytes) -> bool:
     """Whether this is what was written as published.json: an answer of a server may be damaged."""
     try:
         found = msgspec.json.decode(data, type=Holding)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return False
     return found.format != FORMAT or found.seal == hash_json(_builtins(found))
 
@@ -107,7 +107,7 @@ def decoded(data: bytes, shown: str) -> Holding:
     hint = "nothing was touched; publish to another place, or remove what is there yourself"
     try:
         found = msgspec.json.decode(data, type=Holding)
-    except msgspec.DecodeError as error:  # of which a ValidationError is one
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         message = f"{shown} holds a {NAME} that no publish wrote"
         raise UserError(message, code="exists", hint=hint, exit_code=FAILED) from error
     if found.format != FORMAT:

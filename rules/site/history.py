@@ -76,7 +76,7 @@ def _operators(root: Path, wanted: set[str], builds: Iterable[str]) -> dict[str,
         for text in reversed(lines):
             try:
                 line = decoder.decode(text)
-            except msgspec.DecodeError:  # a killed build left it unfinished
+            except (msgspec.DecodeError, ValueError, RecursionError):  # a killed build left it unfinished
                 continue
             if line.name in wanted and line.name not in found and line.operators:
                 found[line.name] = [

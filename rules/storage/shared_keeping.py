@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cache.remote.action_records import MOST_BYTES, decoded
-from cache.remote.bucket import AbsentError, BucketError, Persistent
+from cache.remote.bucket import AbsentError, BucketError, Persistent, TooLargeError
 from cache.remote.envelopes import RefusedError
 from cache.remote.layout import ACTIONS, OBJECTS, PACKS, key_of, pack_of, sha256_of
 from cache.remote.packs import MOST_PACKED, unpacked
@@ -114,6 +114,8 @@ def _look(bucket: Bucket, again: Persistent, entry: Entry, trusted: tuple[str, .
         found = digest.hexdigest()
     except RefusedError as error:
         return BadEntry(entry.path, str(error))
+    except TooLargeError:
+        return BadEntry(entry.path, "is longer than it may be")
     except AbsentError:  # collected meanwhile
         return None
     return None if found == sha256 else BadEntry(entry.path, "has other bytes than its name says")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
+
+import msgspec
 import pytest
 
 from cache.digests import table_digest
 from cache.keys import Content
 from cache.parts import composed
 from cache.remote.action_records import ActionRecord, Maker, Table, decoded, encoded
-from cache.remote.envelopes import RefusedError, UntrustedError
+from cache.remote.envelopes import RefusedError, UntrustedError, enclosed
 from cache.remote.layout import action_path, key_of, lease_path, object_path, sha256_of
+from cache.remote.packs import _DOMAIN, Entry, packed, unpacked
 from cache.remote.signing import KeyFormatError, Signer, generate, public_bytes
 
 KEY = "0123456789abcdef" * 2
@@ -86,6 +90,25 @@ def test_names_lead_nowhere() -> None:
     assert key_of(action_path(KEY)) == key_of(action_path(KEY, "0" * 16)) == KEY
     assert sha256_of(object_path("2" * 64)) == "2" * 64
     assert key_of("rules-v1/actions/01/x.json") is None
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([Entry("", "", 0.0, b"")] * 70_000, id="very many"),
+        pytest.param([Entry("", "", 0.0, bytes(64 << 20))], id="very long"),
+    ],
+)
+def test_a_short_pack_cannot_fill_a_memory(entries: list[Entry]) -> None:
+    address = "a" * 32
+    assert packed(address, entries) is None
+    body = msgspec.msgpack.encode([address, entries])
+    with pytest.raises(RefusedError, match="is damaged"):
+        unpacked(enclosed(zlib.compress(body), _DOMAIN, None), address)
+    some = [Entry(f"r{number}", "k", 1.0, bytes(1000)) for number in range(60)]
+    data = packed(address, some)
+    assert data is not None
+    assert list(unpacked(data, address)) == some
 
 
 def test_an_error_about_a_key_does_not_tell_the_key() -> None:

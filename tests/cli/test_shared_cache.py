@@ -238,7 +238,10 @@ def test_a_record_too_long_to_be_one_is_not_read(tmp_path: Path, remote: str) ->
     record = record_of(remote, inprocess.build(project(tmp_path / "a", remote)), "big")
     with record.open("wb") as file:
         file.truncate(1 << 30)
-    ran = inprocess.build(project(tmp_path / "b", remote))
+    second = project(tmp_path / "b", remote)
+    bad = inprocess.run(second, "cache", "verify", "--remote", "--json", expect=1).document["bad"]
+    assert [one["problem"] for one in bad] == ["is longer than it may be"]
+    ran = inprocess.build(second)
     assert ran.executed == {"big"}
     assert set(refusals(ran)) == {"is longer than it may be"}
     assert inprocess.build(project(tmp_path / "c", remote)).executed == set()  # it was written over
@@ -260,6 +263,23 @@ def test_what_is_cut_short_is_refused_and_said(tmp_path: Path, remote: str, kind
     assert ran.stderr.count("of the shared cache refused") == 1
     assert all(second.product(name).equals(first.product(name)) for name in ALL)
     assert inprocess.build(project(tmp_path / "c", remote)).executed == set()  # it was written over
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["actions", "objects", "leases", "packs"])
+def test_a_pipe_in_place_of_a_file_keeps_nobody(tmp_path: Path, remote: str, kind: str) -> None:
+    first = project(tmp_path / "a", remote)
+    record = record_of(remote, inprocess.build(first), "big")
+    place = object_of(record) if kind == "objects" else record.parents[2] / kind / record.parent.name / record.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if kind != "objects":
+        record.unlink()
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    second = project(tmp_path / "b", remote, cache='timeout = "1s"\nlease = "300ms"\n')
+    assert second.cli("build").returncode == 0
+    assert second.product("big").equals(first.product("big"))
+    assert second.cli("cache", "verify", "--remote").returncode == 0
 
 
 def test_a_longer_object_is_refused(tmp_path: Path, remote: str) -> None:
@@ -627,6 +647,17 @@ def test_a_lease_that_is_put_back_costs_its_time(tmp_path: Path, remote: str) ->
         ran = inprocess.build(project(tmp_path / f"b{there}", remote, cache='lease = "300ms"\n'))
         assert ran.executed == (set() if there else {"total"})
         assert ran.document["summary"]["failed"] == 0
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"x":' + b"[" * 1019, b'{"holder":"x","seconds":-1e308}'])
+def test_a_lease_that_is_none_costs_no_more_than_one(tmp_path: Path, remote: str, text: bytes) -> None:
+    record = record_of(remote, inprocess.build(project(tmp_path / "a", remote)), "total")
+    record.unlink()
+    lease = record.parents[2] / "leases" / record.parent.name / record.name
+    lease.parent.mkdir(parents=True, exist_ok=True)
+    lease.write_bytes(text)
+    assert inprocess.build(project(tmp_path / "b", remote, cache='lease = "200ms"\n')).executed == {"total"}
+    assert not lease.exists()
 
 
 @pytest.mark.slow

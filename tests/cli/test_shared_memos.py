@@ -172,6 +172,7 @@ def resealed(text: str, **changes: Any) -> str:
     return sealed(record | changes)
 
 
+NESTED = '{"more":' + "[" * 100_000
 CHANGES: list[Callable[[Any], Any]] = [
     lambda row: [row[0], resealed(row[1], fingerprint="0" * 32), row[2], row[3]],
     lambda row: [row[0], resealed(row[1], inputs=["orders", "orders"]), row[2], row[3]],
@@ -182,6 +183,10 @@ CHANGES: list[Callable[[Any], Any]] = [
     lambda row: [row[0], row[1], row[2], resealed(row[3], edges=[["id", "orders", "id", "value", 99]])],
     lambda row: [row[0], row[1][:-10] + '"0000000"}', row[2], row[3]],
     lambda row: [row[0], row[1]],
+    lambda row: [row[0], NESTED, row[2], row[3]],
+    lambda row: [row[0], row[1], zlib.compress(NESTED.encode()), row[3]],
+    lambda row: [row[0], row[1], zlib.compress(b'{"sql":"\xff"}'), row[3]],
+    lambda row: [row[0], row[1], row[2], NESTED],
 ]
 
 
