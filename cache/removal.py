@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -160,22 +161,48 @@ def rename(path: Path, fresh: Path) -> None:
 def rewrite(target: Path, data: bytes, *, expected: bytes | None = None) -> bool:
     """Write a file whole or not at all, with the permissions that it has.
 
-    expected: what must still be in it. Returns False, with nothing written, if something else is. Raises OSError.
+    expected: what must still be in it. Returns False, with nothing written, if something else is. What killed processes
+    left of it goes. Raises OSError.
     """
-    fresh = name_beside(target)
+    _clear_former(target)
+    fresh, file = _opened_beside(target)
     try:
-        with fresh.open("xb") as file:
+        with file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            fresh.chmod(stat.S_IMODE(target.stat().st_mode))
-        if expected is not None and target.read_bytes() != expected:
-            return False
-        replace(fresh, target)
+            with contextlib.suppress(FileNotFoundError):
+                fresh.chmod(stat.S_IMODE(target.stat().st_mode))
+            if expected is not None and target.read_bytes() != expected:
+                return False
+            replace(fresh, target)
     finally:
         fresh.unlink(missing_ok=True)
     return True
+
+
+def _opened_beside(target: Path) -> tuple[Path, BinaryIO]:
+    """Make a file that is to replace `target`; its lock, which ends with this process, keeps it from others."""
+    while True:
+        fresh = name_beside(target)
+        file = fresh.open("xb")
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fresh.exists():  # else somebody took it for one that was left
+            return fresh, file
+        file.close()
+
+
+def _clear_former(target: Path) -> None:
+    """Remove the files that were to replace `target` and whose processes have ended."""
+    for path in beside(target):
+        with contextlib.suppress(OSError):  # another process is at it, or it is in nobody's way
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_beside(path)
+            finally:
+                os.close(descriptor)
 
 
 def create_all(files: Mapping[Path, bytes]) -> None:
@@ -266,6 +293,36 @@ def remove_draft(draft: Path, name: str | None = None) -> None:
     path = draft if name is None else draft / name
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
+
+
+@contextlib.contextmanager
+def draft_of(target: Path) -> Iterator[Path]:
+    """Give a new folder beside `target`, held while it is in use; those that killed processes left there go.
+
+    What is in it in the end goes, too: it is to be moved to `target` by then. Raises OSError.
+    """
+    for left in beside(target):
+        with contextlib.suppress(OSError), _held_folder(left):
+            remove_draft(left)
+    fresh = name_beside(target)
+    fresh.mkdir()
+    with _held_folder(fresh):
+        try:
+            yield fresh
+        finally:
+            with contextlib.suppress(OSError):
+                remove_draft(fresh)
+
+
+@contextlib.contextmanager
+def _held_folder(path: Path) -> Iterator[None]:
+    """Hold the lock of a folder. Raises OSError if another process holds it, or it is no folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def exchange(fresh: Path, target: Path) -> None:

@@ -84,16 +84,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Write the project; an existing file is never touched."""
     shown = os.path.normpath(Path(options.project, options.folder))
     root = Path(shown).resolve()
-    existing = [path for path in _FILES if os.path.lexists(root / path)]
+    name = re.sub(r"\W+", "_", root.name).strip("_") or "project"
+    texts = {path: text.format(name=name) if path == FILE else text for path, text in _FILES.items()}
+    # rules.toml comes last: without it, files that are just these are what an init that was killed has left.
+    lacking = {path: texts[path].encode() for path in sorted(texts, key=lambda path: path == FILE)}
+    if not os.path.lexists(root / FILE):
+        lacking = {path: data for path, data in lacking.items() if not _holds(root / path, data)}
+    existing = [path for path in _FILES if path in lacking and os.path.lexists(root / path)]
     if existing:
         message = f"there is a {existing[0]} in {root} already"
         raise UserError(message, code="exists", hint="rules init never overwrites; name another folder")
     for path in _FILES:
         writable_file(root, path)
-    name = re.sub(r"\W+", "_", root.name).strip("_") or "project"
-    texts = {path: text.format(name=name) if path == FILE else text for path, text in _FILES.items()}
     try:
-        create_all({root / path: text.encode() for path, text in texts.items()})
+        create_all({root / path: data for path, data in lacking.items()})
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}", code="unwritable") from error
     if output.as_json:
@@ -102,3 +106,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.result([f"wrote {Path(shown) / path}" for path in _FILES])
         output.message(f"next: rules build{'' if shown == '.' else f' -C {shlex.quote(shown)}'}")
     return 0
+
+
+def _holds(file: Path, data: bytes) -> bool:
+    """Whether a file is there with these bytes; a link is none."""
+    try:
+        return not file.is_symlink() and file.is_file() and file.read_bytes() == data
+    except OSError:
+        return False

@@ -5,12 +5,11 @@ The project is written beside its place and renamed at the end, so that nothing 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.removal import name_beside, remove_draft, take_place
+from cache.removal import draft_of, remove_draft, take_place
 from rules.errors import UserError
 from rules.files.project_paths import FILE, OWN_FOLDER
 from rules.importing.drafts import Draft, draft, note_values
@@ -52,18 +51,11 @@ def import_project(
         raise UserError(f"{into} is a file", code="exists", hint="name another folder with --into")
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
-        beside = name_beside(into)
-        beside.mkdir()
-    except OSError as error:
-        raise UserError(f"cannot write {into}: {error.strerror}", code="unwritable") from error
-    try:
-        found = _written(origin, beside, into, warehouse, report)
-        take_place(beside, into)
+        with draft_of(into) as beside:
+            found = _written(origin, beside, into, warehouse, report)
+            take_place(beside, into)
     except OSError as error:
         raise UserError(f"cannot write {into}: {error.strerror or error}", code="unwritable") from error
-    finally:
-        with contextlib.suppress(OSError):
-            remove_draft(beside)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import shutil
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from cache.removal import name_beside, remove_draft
+from cache.removal import draft_of
 from rules.build import build
 from rules.config.project import load_project
 from rules.errors import UserError
@@ -74,19 +73,15 @@ def compare_all(found: Imported, warehouse: Warehouse, observer: Observer) -> Co
     failing = tuple(check.warning.removeprefix("warning: ") for check in report.failing)
     if report.ok:
         return _compared(found.made, found.root, warehouse, report, failing)
-    beside = name_beside(found.root)
-    try:
+    with draft_of(found.root) as beside:
         bare = _without_contracts(found.made)
-        shutil.copytree(found.root, beside, ignore=shutil.ignore_patterns(".rules"))
+        shutil.copytree(found.root, beside, ignore=shutil.ignore_patterns(".rules"), dirs_exist_ok=True)
         put(beside, FILE, project_text(bare, spoken=False))
         for rule in bare.rules.values():
             put(beside, rule.path, rule_text(rule))
         again = _build(beside, observer)
         compared = _compared(found.made, beside, warehouse, again, failing)
         return Comparison(compared.verified, compared.uncompared, failing, report)
-    finally:
-        with contextlib.suppress(OSError):
-            remove_draft(beside)
 
 
 def _build(root: Path, observer: Observer) -> BuildReport:

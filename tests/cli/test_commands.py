@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from rules.commands import log as log_command
 from rules.terminal.other_tools import option_hint
 from rules.terminal.parser import COMMANDS
 from support import inprocess
+from support.forks import shared
 from support.projects import FIXTURES, RULES, SampleProject
 from support.terminal import run_on_terminal
 
@@ -222,6 +224,17 @@ def test_init_never_overwrites(rules: Run, tmp_path: Path, existing: str) -> Non
     assert ran.stderr.startswith(f"error: there is a {existing} in {tmp_path} already\n")
     assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["mine"]
     assert document(rules("init", "-C", tmp_path, "--json"))["error"]["code"] == "exists"
+
+
+def test_init_goes_on_where_one_was_killed(tmp_path: Path) -> None:
+    whole = shared().run(tmp_path, "init", "whole", kill_at=-1)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "whole").rglob("*") if path.is_file()}
+    for at in range(len(whole.steps)):
+        shutil.rmtree(tmp_path / "whole", ignore_errors=True)
+        assert shared().run(tmp_path, "init", "whole", kill_at=at).killed
+        again = shared().run(tmp_path, "init", "whole")
+        assert again.code == 0 or b"there is a rules.toml" in again.err
+        assert {path.name: path.read_bytes() for path in (tmp_path / "whole").rglob("*") if path.is_file()} == files
 
 
 def test_init_beside_other_files(rules: Run, tmp_path: Path) -> None:

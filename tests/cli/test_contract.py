@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from support.checked import checked_project
+from support.forks import shared
 from support.inprocess import build, run
 from support.projects import SampleProject
 from support.refusals import run_here
@@ -95,6 +97,28 @@ def test_every_written_type_is_understood(project: SampleProject) -> None:
     assert project.read("rules/typed.sql").count("-- type = ") == 11
     run(project, "build", "-s", "typed")
     run(project, "contract", "typed")
+
+
+@pytest.mark.slow
+def test_write_that_was_killed_leaves_nothing_beside_the_rule(project: SampleProject) -> None:
+    """Once it is run again; and the rule is as it was, or written."""
+    rule = project.root / "rules" / "customers.sql"
+    before = rule.read_bytes()
+    words = ("contract", "customers", "--write")
+    shared().run(project.root, *words)
+    after = rule.read_bytes()
+    names = {path.name for path in rule.parent.iterdir()}
+    kills = 0
+    for at in itertools.count():
+        rule.write_bytes(before)
+        if not shared().run(project.root, *words, kill_at=at).killed:
+            break
+        kills += 1
+        assert rule.read_bytes() in {before, after}
+        assert shared().run(project.root, *words).code == 0
+        assert rule.read_bytes() == after
+        assert {path.name for path in rule.parent.iterdir()} == names
+    assert kills > 4
 
 
 def test_write_refuses_front_matter_that_it_cannot_add_to(project: SampleProject) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from support import inprocess
 from support.dbt import DBT, UNTRANSLATED, DbtProject, rows, rule
+from support.forks import shared
 from support.projects import SampleProject
 
 SEED = "id,state\n1,open\n2,paid\n3,\n"
@@ -120,6 +121,23 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(dbt: DbtProject) -> Non
     (dbt.root / "seeds" / "raw.csv").write_bytes(b"\xff\xfe,\n")
     assert "is no CSV file in UTF-8" in refused(dbt)
     assert sorted(one.name for one in dbt.root.parent.iterdir()) == ["imported", "small"]
+
+
+@pytest.mark.slow
+def test_a_killed_import_leaves_nothing_that_the_next_one_does_not_clear(dbt: DbtProject) -> None:
+    dbt.seed("raw", "id\n1\n2\n")
+    dbt.model("one", 'SELECT id FROM "w"."main"."raw"')
+    dbt.compile()
+    folder = dbt.root.parent
+    words = ("import", "dbt", str(dbt.root), "--into", str(folder / "imported"))
+    steps = shared().run(folder, *words, kill_at=-1).steps
+    shutil.rmtree(folder / "imported")
+    for at in (len(steps) // 4, len(steps) // 2, len(steps) - 4):
+        assert shared().run(folder, *words, kill_at=at).killed
+        assert len(list(folder.iterdir())) > 1
+    if not (folder / "imported").exists():
+        assert shared().run(folder, *words).code == 0
+    assert sorted(one.name for one in folder.iterdir()) == ["imported", "small"]
 
 
 def test_an_unknown_adapter_is_refused(tmp_path: Path) -> None:
