@@ -18,24 +18,24 @@ def register(server: RulesServer) -> None:
     server.command("rules.explain")(_explained)
 
 
-def _previewed(ls: RulesServer, uri: str, line: int | None = None, character: int = 0) -> dict[str, Any] | None:
+def _previewed(ls: RulesServer, uri: str, *place: Any) -> dict[str, Any] | None:  # pygls knows no defaults
     asked = ls.asked(lsp.TextDocumentIdentifier(uri))
     if asked is None:
         return None
     bench, path, text = asked
     with refusing():
-        offset = text.offset(_place(line, character)) if line is not None else None
+        offset = text.offset(_place(place)) if place else None
         found = preview(bench, path, offset)
     ls.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Info, f"{found.what}\n{found.text}"))
     return {"name": found.what, "columns": list(found.columns), "rows": list(found.rows), "text": found.text}
 
 
-def _place(line: int, character: int) -> lsp.Position:
-    """Return a place as a client gave it. Raises `UserError` if it is none."""
-    if line < 0 or character < 0:
-        message = f"line {line}, character {character} is no place in a text"
+def _place(given: tuple[Any, ...]) -> lsp.Position:
+    """Return a place as a client gave it: a line, and a character unless it is the first. Raises `UserError`."""
+    if len(given) > 2 or any(not isinstance(one, int) or one < 0 for one in given):  # noqa: PLR2004 — line, character
+        message = f"{', '.join(map(str, given))} is no place in a text"
         raise UserError(message, code="place", hint="lines and characters are numbers from 0")
-    return lsp.Position(line, character)
+    return lsp.Position(*given, *([0] if len(given) == 1 else []))
 
 
 def _traced(ls: RulesServer, uri: str) -> dict[str, Any] | None:

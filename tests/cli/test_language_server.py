@@ -255,12 +255,21 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
         await helped(editor, path)
         editor.type(path, "SELECT l.id + 1 AS id FROM large AS l\n")
         editor.save(path)
-        lenses: list[str] = []
+        lenses: dict[str, lsp.Command] = {}
         async with asyncio.timeout(90):  # the plan comes after the check
             while "edit reaches 1 product" not in lenses:
                 answer = await editor.client.text_document_code_lens_async(lsp.CodeLensParams(editor.document(path)))
-                lenses = [one.command.title for one in answer or () if one.command is not None]
+                lenses = {one.command.title: one.command for one in answer or () if one.command is not None}
                 await asyncio.sleep(0.05)
+        done = {
+            title: await editor.client.workspace_execute_command_async(
+                lsp.ExecuteCommandParams(one.command, one.arguments)
+            )
+            for title, one in lenses.items()
+        }
+        assert done["edit reaches 1 product"]["verdict"] == "run"
+        assert done["preview"]["rows"] == [{"id": 2}, {"id": 3}, {"id": 4}]
+        assert "large.id" in done["lineage"]["text"]
         arguments = [editor.uri("rules/total.sql"), 0, 6]
         shown = await editor.client.workspace_execute_command_async(
             lsp.ExecuteCommandParams("rules.preview", arguments)
@@ -359,7 +368,7 @@ def test_renames_reach_all_readers_and_change_no_meaning(
         ):
             with pytest.raises(JsonRpcException):
                 await rename(path, marked, new)
-        for place in ((-1, 0), (0, -1)):
+        for place in ((-1, 0), (0, -1), ("x",), (0, 0, 0)):
             wanted = lsp.ExecuteCommandParams("rules.preview", [editor.uri("rules/large.sql"), *place])
             with pytest.raises(
                 JsonRpcException, match="is no place in a text; lines and characters are numbers from 0"
