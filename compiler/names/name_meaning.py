@@ -155,8 +155,11 @@ class Sight:
                 continue
             before = items[:place]
             names = {fold(name) for name in join.args.get("using") or [] if isinstance(name, exp.Identifier)}
-            if join.method == "NATURAL":
-                names |= {name for name in self.columns(item) or () if any(self._has(one, name) for one in before)}
+            if join.method == "NATURAL":  # columns of a table that is not known may be any
+                open_ = any(self.columns(one) is None for one in before)
+                names |= {
+                    name for name in self.columns(item) or () if open_ or any(self._has(one, name) for one in before)
+                }
             for name in names:
                 holders = found.setdefault(name, [one for one in before if self._has(one, name)])
                 holders.append(item)
@@ -195,12 +198,12 @@ class Sight:
         seen: list[exp.Expr] = []
         for distance, scope in enumerate(scopes):
             items = self._items(scope, select, distance)
-            merged = name in _merged(items, self)
+            merged = self._merged_names(items).get(name)
             holders = [item for item in items if self._has(item, name)]
             open_ = [item for item in items if self.columns(item) is None]
             seen += items
-            if merged:
-                kept = [one for one in self._merged_names(items).get(name, ()) if not _is_dropped(one)]
+            if merged is not None:
+                kept = [one for one in merged if not _is_dropped(one)]
                 return Meaning("merged", tuple(kept), distance)
             if len(holders) > 1:
                 return Meaning("ambiguous", tuple(holders), distance)
@@ -243,19 +246,6 @@ class Sight:
         if isinstance(body, exp.Subquery) and isinstance(body.this, exp.Query):
             return self.outputs(body.this)
         return None
-
-
-def _merged(items: list[exp.Expr], sight: Sight) -> set[str]:
-    """Return the columns that USING or NATURAL merged from two, which belong to no single table."""
-    found: set[str] = set()
-    for item in items:
-        join = item.parent
-        if not isinstance(join, exp.Join):
-            continue
-        found |= {fold(name) for name in join.args.get("using") or [] if isinstance(name, exp.Identifier)}
-        if join.method == "NATURAL":
-            found |= set(sight.columns(item) or ())
-    return found
 
 
 def _is_dropped(item: exp.Expr) -> bool:
