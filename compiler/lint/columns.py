@@ -9,7 +9,7 @@ from sqlglot import exp
 from compiler.lint.findings import Edit, Fix, Found, token_span
 from compiler.lint.query_view import Subject, shown
 from compiler.lint.quoting import as_prefix, in_sql
-from compiler.names.lexical import from_items, item_name
+from compiler.names.lexical import Scope, from_items, item_name
 from compiler.names.name_meaning import Meaning
 from compiler.names.repeated_names import repeated_reads
 from compiler.names.resolve import column_suggestion, fold
@@ -24,7 +24,7 @@ def bare_columns(subject: Subject) -> list[Found]:
     tables = _resolved_tables(subject)
     hints = _Hints()
     found: list[Found] = []
-    for column, _ in subject.names.bare:
+    for column, scopes in subject.names.bare:
         meaning = subject.meanings[id(column)]
         name = fold(column.this)
         if meaning.kind == "ambiguous" and not _is_left_out(column):
@@ -34,7 +34,8 @@ def bare_columns(subject: Subject) -> list[Found]:
         elif meaning.kind == "unknown":
             found.append(subject.found("R003", column.this, f"unknown column '{name}'", _near(name, meaning, hints)))
         elif meaning.kind in ("column", "unsure") and not _is_left_out(column):
-            found.append(_unqualified(subject, column, meaning, tables))
+            hidden = meaning.kind == "column" and _is_hidden(meaning, scopes)
+            found.append(_unqualified(subject, column, meaning, tables, hidden=hidden))
     return found
 
 
@@ -93,7 +94,14 @@ def _may_be_struct(subject: Subject, column: exp.Column, name: str) -> bool:
     return False
 
 
-def _unqualified(subject: Subject, column: exp.Column, meaning: Meaning, tables: dict[int, str] | None) -> Found:
+def _is_hidden(meaning: Meaning, scopes: tuple[Scope, ...]) -> bool:
+    """Whether a table nearer to a column has the alias of the one that the column is of."""
+    return any(item_name(meaning.holders[0]) in scope for scope in scopes[: meaning.distance])
+
+
+def _unqualified(
+    subject: Subject, column: exp.Column, meaning: Meaning, tables: dict[int, str] | None, *, hidden: bool
+) -> Found:
     name = fold(column.this)
     message = f"column '{name}' has no table before it"
     select = column.find_ancestor(exp.Select)
@@ -107,6 +115,11 @@ def _unqualified(subject: Subject, column: exp.Column, meaning: Meaning, tables:
         return subject.found("R001", column.this, message, hint, case=case)
     if alias is None:
         hint = "give the table it comes from an alias, and put that before it"
+        return subject.found("R001", column.this, message, hint, case=case)
+    if hidden:
+        hint = (
+            f"another table that is nearer is called {alias}, too: give one of them another alias, and put that before"
+        )
         return subject.found("R001", column.this, message, hint, case=case)
     place = token_span(column.this)
     assert place is not None

@@ -54,3 +54,14 @@ def test_every_code_has_its_cases(code: tuple[str, ...]) -> None:
     assert {"bad", "good", "kept" if code[0] in ALWAYS else "suppressed"} <= kinds
     fixable = next(one.fixable for one in CODES if one.code == code[0])
     assert any(case.fixed is not None for case in own) == fixable
+
+
+def test_an_alias_that_is_another_table_there_is_no_fix() -> None:
+    """What it would write names the nearer table, so that no proof would let it be written."""
+    inner = "SELECT 1 FROM keyed AS q WHERE name = 'x'"
+    text = f"SELECT o.id FROM orders AS o JOIN customers AS q ON TRUE WHERE EXISTS ({inner})"
+    (one,) = (each for each in findings(text) if each.code == "R001")
+    assert one.found.fix is None
+    assert one.found.hint == (
+        "another table that is nearer is called q, too: give one of them another alias, and put that before"
+    )
