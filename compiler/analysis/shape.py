@@ -24,7 +24,7 @@ from compiler.fingerprint import digest_of
 from compiler.names.lexical import from_items, resolve_names
 from compiler.names.resolve import INPUT_DB
 from compiler.sql.encode import dump
-from compiler.tree.selects import ROWS_OF_A_SET, is_aggregated, yields_rows
+from compiler.tree.selects import ROWS_OF_A_SET, is_aggregated, is_key_of_all, yields_rows
 from compiler.tree.walk import find_all, has
 
 
@@ -197,6 +197,9 @@ class _Shapes:
                 parts[key] = dump(value, self._replaced)
         if group is not None and any(isinstance(key, exp.Literal) for key in group.expressions):
             parts["ordinals"] = list(shown.values())
+        keys = [one.digest for item, one in zip(select.selects, columns, strict=True) if is_key_of_all(select, item)]
+        if keys:
+            parts["keys of all"] = keys
         parts["sets"] = [
             column.digest for item, column in zip(select.selects, columns, strict=True) if yields_rows(item)
         ]

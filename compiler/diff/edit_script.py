@@ -25,7 +25,7 @@ from compiler.diff.stable_names import Keys, derived_query, is_recursive, with_s
 from compiler.diff.substitution import substituted
 from compiler.names.lexical import Names
 from compiler.sql.dialect import DIALECT
-from compiler.tree.selects import is_aggregated, yields_rows
+from compiler.tree.selects import is_aggregated, is_key_of_all, yields_rows
 from compiler.tree.walk import find_all, nodes
 
 Reach = Literal["cosmetic", "additive", "column", "row"]
@@ -185,7 +185,9 @@ class _Side:
         for column, _ in names.bare:
             owner = column.find_ancestor(exp.Select, exp.SetOperation)
             self._sorted_by[id(owner)].add(column.name)
-        self._whole = {id(select) for select in find_all(query, exp.Select) if _items_decide(select)}
+        selects = find_all(query, exp.Select)
+        self._whole = {id(select) for select in selects if _items_decide(select)}
+        self._keys = {id(item) for select in selects for item in select.selects if is_key_of_all(select, item)}
         self._done: set[int] = set()
 
     def mark(self, node: exp.Expr, *, edited: bool = True) -> None:
@@ -224,7 +226,12 @@ class _Side:
 
     def _mark_item(self, select: exp.Select, item: exp.Expr) -> None:
         name = item.alias_or_name
-        if id(select) in self._whole or name in self._sorted_by[id(select)] or yields_rows(item):
+        if (
+            id(item) in self._keys
+            or yields_rows(item)
+            or id(select) in self._whole
+            or name in self._sorted_by[id(select)]
+        ):
             self._mark_rows(select)
         if select is self.query:
             self.outputs.add(name)

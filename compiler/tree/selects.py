@@ -49,6 +49,14 @@ def yields_rows(item: exp.Expr) -> bool:
     return next(own_nodes(item, *ROWS_OF_A_SET), None) is not None
 
 
+def is_key_of_all(select: exp.Select, item: exp.Expr) -> bool:
+    """Whether a select item is a key of GROUP BY ALL, as each is that aggregates nothing."""
+    group = select.args.get("group")
+    if group is None or not group.args.get("all"):
+        return False
+    return all(map(_has_over, own_nodes(item, exp.AggFunc)))
+
+
 def has_only(node: exp.Expr, parts: Collection[str]) -> bool:
     """Whether a node has no parts but some of these."""
     return all(key in parts for key, value in node.args.items() if value)

@@ -81,6 +81,13 @@ def test_where_a_rule_was_edited(name: str) -> None:
     assert back.clauses == script_between(compiled(sql), compiled(edited)).clauses, "the way back is the same way"
 
 
+def test_a_key_of_group_by_all_decides_about_rows() -> None:
+    before = "SELECT o.status, o.quantity + 1 AS more, SUM(o.quantity) AS total FROM orders AS o GROUP BY ALL"
+    for old, new in (("+ 1", "+ 2"), ("o.status,", "o.status, o.paid AND TRUE AS p,")):
+        assert script_between(compiled(before), compiled(before.replace(old, new))).reaches == "row"
+    assert script_between(compiled(before), compiled(before.replace("SUM", "MAX"))).reaches == "column"
+
+
 def test_a_term_that_moves_to_another_clause_touches_both() -> None:
     before = "SELECT o.order_id, o.paid AND o.quantity > 2 AS p FROM orders AS o WHERE o.quantity > 1"
     after = "SELECT o.order_id, o.paid AND o.quantity > 1 AS p FROM orders AS o WHERE o.quantity > 2"

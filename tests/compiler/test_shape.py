@@ -20,6 +20,7 @@ from support.pairs import Pair, load_pairs
 JOIN = "SELECT o.order_id, c.name FROM orders AS o JOIN customers AS c ON c.customer_id = o.customer_id WHERE o.paid"
 CTE = "WITH a AS (SELECT order_id, quantity * 2 AS q FROM orders WHERE paid ORDER BY order_id LIMIT 9) SELECT a.order_id FROM a"
 GROUPED = "SELECT status, SUM(quantity) AS total, COUNT(*) AS n FROM orders GROUP BY status"
+ALL = "SELECT status, quantity + 1 AS more, SUM(quantity) AS total FROM orders GROUP BY ALL"
 SELF = "SELECT a.name AS x, b.name AS y FROM employees AS a JOIN employees AS b ON a.manager_id = b.employee_id"
 LEFT = "SELECT o.order_id, i.name FROM orders AS o LEFT JOIN items AS i ON i.item_id = o.item_id"
 UNION = "SELECT name FROM items UNION ALL SELECT name FROM customers"
@@ -50,6 +51,10 @@ EDITS = {
     "aggregate_added": (GROUPED, after(GROUPED, "COUNT(*) AS n", "COUNT(*) AS n, MAX(paid) AS any_paid"), "additive", {"any_paid"}),
     "aggregate_changed": (GROUPED, after(GROUPED, "SUM(quantity)", "SUM(quantity + 1)"), "column", {"total"}),
     "group_key_added": (GROUPED, after(GROUPED, "GROUP BY status", "GROUP BY status, paid"), "row", {"status", "total", "n"}),
+    "key_of_all_changed": (ALL, after(ALL, "quantity + 1", "quantity % 2"), "row", {"status", "more", "total"}),
+    "key_of_all_added": (ALL, after(ALL, "status,", "status, paid,"), "row", {"status", "paid", "more", "total"}),
+    "aggregate_beside_keys_of_all": (ALL, after(ALL, "SUM", "MAX"), "column", {"total"}),
+    "aggregate_added_to_keys_of_all": (ALL, after(ALL, "status,", "status, COUNT(*) AS n,"), "additive", {"n"}),
     "group_key_shown": (after(GROUPED, "status, SUM", "SUM"), GROUPED, "additive", {"status"}),
     "first_aggregate": ("SELECT 1 AS one FROM orders", "SELECT 1 AS one, COUNT(*) AS n FROM orders", "row", {"one", "n"}),
     "filtered_window_then_aggregate": (
