@@ -36,7 +36,7 @@ from compiler.engine_sql.workarounds.multisets import ignored_copies
 from compiler.engine_sql.workarounds.running_windows import running_windows
 from compiler.engine_sql.workarounds.simplified import may_have_been_simplified, may_have_merged_lists
 from compiler.engine_sql.workarounds.statistics import may_have_added_constants
-from compiler.engine_sql.workarounds.subqueries.misread import may_have_misread_subqueries
+from compiler.engine_sql.workarounds.subqueries.misread import may_have_lost_nulls, may_have_misread_subqueries
 from compiler.engine_sql.workarounds.totals import is_total, may_have_passed_totals
 from compiler.engine_sql.workarounds.unions import shows_union_order
 from compiler.engine_sql.workarounds.unique_keys import may_have_left_out_keys
@@ -118,6 +118,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "lossy-casts": may_have_lost_casts,
     "null-safe-filters": may_have_filtered_null_safe,
     "null-safe-joins": may_have_joined_null_safe,
+    "nulls-of-null-safe-joins": may_have_lost_nulls,
     "several-lists": may_have_merged_lists,
     "running-extremes": lambda tree, facts: bool(running_windows(tree, facts)),
     "single-rows-below-nulls": may_have_kept_single_rows,

@@ -48,6 +48,13 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "SELECT t.i FROM t WHERE EXISTS (SELECT 1 FROM u JOIN u AS v USING (i) WHERE u.s IS NOT DISTINCT FROM t.s)",
     ),
     "null-safe-joins": ("SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i WHERE t.s = u.s",),
+    "nulls-of-null-safe-joins": (
+        "SELECT t.i FROM t JOIN u ON t.i IS NOT DISTINCT FROM u.i CROSS JOIN u AS v",
+        (
+            "SELECT t.s FROM t CROSS JOIN LATERAL (SELECT t.i AS n FROM u WHERE u.s = 'a') AS q CROSS JOIN u AS v "
+            "WHERE t.s < v.s"
+        ),
+    ),
     "several-lists": (
         "SELECT t.i FROM t WHERE t.i IN (1, 2) AND t.i NOT IN (1, NULL)",
         "SELECT t.i FROM t WHERE t.i NOT IN (1) OR t.i NOT IN (2)",

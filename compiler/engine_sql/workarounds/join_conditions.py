@@ -92,8 +92,10 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
 
     The key is COALESCE(a.k, 0) = COALESCE(b.k, 0), or (a.k IS NULL) = (b.k IS NULL) where there is no such value.
     DataFusion 55 joins by IS NOT DISTINCT FROM where ON has no equality, and then takes those of WHERE for NULL-safe
-    too. Beside an equality in ON it is a filter. Likewise IS NOT DISTINCT FROM in WHERE and HAVING, which it moves into
-    a join below, through derived tables and groups: that takes the equalities of other joins along.
+    too. Where a further join has no equality (CROSS JOIN, ON a.y < c.y), it takes IS NOT DISTINCT FROM for one, and
+    loses the rows with NULL. Beside an equality in ON it is a filter. Likewise IS NOT DISTINCT FROM in WHERE and
+    HAVING, which it moves into a join below, through derived tables and groups: that takes the equalities of other
+    joins along.
     """
     found = [join for join in facts.nodes(query, exp.Join) if isinstance(join.args.get("on"), exp.Expr)]
     found = [join for join in found if any(_is_null_safe(term) for term in _terms(join))]
@@ -102,7 +104,7 @@ def key_null_safe_joins(query: exp.Query, facts: Facts) -> exp.Query:
         return query
     joined = {id(term) for join in found for term in _terms(join)}
     others = [node for node in facts.nodes(query, exp.EQ, exp.In, exp.Any) if id(node) not in joined]
-    if not any(has(node, exp.Column) for node in others):
+    if len(facts.nodes(query, exp.Join)) == 1 and not any(has(node, exp.Column) for node in others):
         return query
     owners = _owners(query, facts)
     types = facts.types(query)
@@ -224,12 +226,16 @@ def _constant_comparisons(term: exp.Expr) -> list[tuple[str, exp.Expr, exp.Expr]
     return []
 
 
+def may_join_null_safe(tree: exp.Query, facts: Facts) -> bool:
+    """Whether two tables of a query may be joined by IS NOT DISTINCT FROM."""
+    null_safe = facts.nodes(tree, exp.NullSafeEQ, exp.NullSafeNEQ)
+    compares = any(has(node.this, exp.Column) and has(node.expression, exp.Column) for node in null_safe)
+    return compares and facts.has(tree, exp.Join)
+
+
 def may_have_joined_null_safe(tree: exp.Query, facts: Facts) -> bool:
     """Whether two tables are joined by IS NOT DISTINCT FROM and by an equality, see `key_null_safe_joins`."""
-    null_safe = facts.nodes(tree, exp.NullSafeEQ, exp.NullSafeNEQ)
-    if not any(has(node.this, exp.Column) and has(node.expression, exp.Column) for node in null_safe):
-        return False
-    return facts.has(tree, exp.Join) and facts.has(tree, exp.EQ, exp.In, exp.Any)
+    return may_join_null_safe(tree, facts) and facts.has(tree, exp.EQ, exp.In, exp.Any)
 
 
 def may_have_filtered_null_safe(tree: exp.Query, facts: Facts) -> bool:

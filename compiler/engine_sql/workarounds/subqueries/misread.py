@@ -1,13 +1,14 @@
-"""Rules that a version before the one that unnests subqueries may have computed wrongly, by their canonical tree."""
+"""Rules with subqueries that an earlier version may have computed wrongly, by their canonical tree."""
 
 from __future__ import annotations
 
 from sqlglot import exp
 
 from compiler.canonical.facts import Facts
+from compiler.engine_sql.workarounds.join_conditions import may_join_null_safe
 from compiler.engine_sql.workarounds.subqueries.naming import conjuncts
 from compiler.engine_sql.workarounds.subqueries.places import QUANTIFIED, Place, Reading, body_of, places, tested
-from compiler.engine_sql.workarounds.subqueries.planned import is_filtering, is_planned_rightly
+from compiler.engine_sql.workarounds.subqueries.planned import is_filtering, is_lateral_planned, is_planned_rightly
 from compiler.engine_sql.workarounds.subqueries.spreading import is_total
 from compiler.tree.walk import find_all
 
@@ -24,6 +25,23 @@ def may_have_misread_subqueries(tree: exp.Query, facts: Facts) -> bool:
     found = places(tree)
     reading = Reading(tree, facts.schemas) if found else None
     return reading is not None and any(_may_be_wrong(place, reading) or _may_capture(place, reading) for place in found)
+
+
+def may_have_lost_nulls(tree: exp.Query, facts: Facts) -> bool:
+    """Whether a query beside a further join may have been executed as a join by IS NOT DISTINCT FROM.
+
+    An author may have written such a join, and so does `unnest_subqueries`; see `key_null_safe_joins`.
+    """
+    if may_join_null_safe(tree, facts) and len(facts.nodes(tree, exp.Join)) > 1:
+        return True
+    if not facts.has(tree, exp.Join):
+        return False
+    laterals, found = facts.nodes(tree, exp.Lateral), places(tree)
+    if not laterals and not found:
+        return False
+    reading = Reading(tree, facts.schemas)
+    planned = (is_lateral_planned(lateral, reading) for lateral in laterals)
+    return not all(planned) or not all(is_planned_rightly(place, reading) for place in found)
 
 
 def _may_be_wrong(place: Place, reading: Reading) -> bool:
