@@ -135,9 +135,13 @@ class Destination:
             raise self._error(f"{self.shown} exists already", "exists", "--mode overwrite replaces it")
 
     def _foreign(self) -> str | None:
-        """Return what is in the folder that no export wrote: a file, or a folder without exported files."""
+        """Return what is in the folder that no export wrote: a file, or a folder without exported files.
+
+        An empty folder that is called as that of a partition is none: somebody removed the file in it.
+        """
         for name in _walk(self.path):
-            if not is_exported(name.rsplit("/", 1)[-1]):
+            is_partition = name.endswith("/") and all("=" in one for one in name[:-1].split("/"))
+            if not is_partition and not is_exported(name.rsplit("/", 1)[-1]):
                 return name
         return None
 
@@ -163,14 +167,17 @@ def carry_over(files: Mapping[str, Path], fresh: Path) -> None:
 
 
 def _walk(folder: Path) -> Iterator[str]:
-    """Yield the paths, in a folder, of everything that is no folder, and of empty folders. Links are not followed."""
+    """Yield the paths, in a folder, of everything that is no folder, and of empty folders, which end in a slash.
+
+    Links are not followed.
+    """
     pending = [""]
     while pending:
         place = pending.pop()
         with os.scandir(folder / place) as entries:
             listed = list(entries)
         if place and not listed:
-            yield place
+            yield f"{place}/"
         for entry in listed:
             path = f"{place}/{entry.name}" if place else entry.name
             if entry.is_dir(follow_symlinks=False):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -68,8 +69,11 @@ class DeltaTarget(LakeTarget):
         added = pa.table(table.get_add_actions(flatten=True))
         columns = [added.column(f"partition.{key}").to_pylist() for key in keys]
         values = [tuple(map(partition_text, one)) for one in zip(*columns, strict=True)] or [()] * added.num_rows
-        numbers = (added.column(name).to_pylist() for name in ("path", "size_bytes", "num_records"))
-        files = {name: LakeFile(size, rows or 0, one) for name, size, rows, one in zip(*numbers, values, strict=True)}
+        paths, sizes, rows = (added.column(name).to_pylist() for name in ("path", "size_bytes", "num_records"))
+        files = {
+            unquote(path): LakeFile(size, number or 0, one)  # the log has paths of files encoded, as URLs are
+            for path, size, number, one in zip(paths, sizes, rows, values, strict=True)
+        }
         artifact, changed = _last_commit(folder / self.metadata, table.version())
         return State(table, table.version(), artifact, changed, files, keys)
 

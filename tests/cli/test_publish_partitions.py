@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from pyiceberg.table import StaticTable
 
 from support.inprocess import run
@@ -138,6 +138,18 @@ def test_a_damaged_partition_is_sent_again_alone(tmp_path: Path) -> None:
     assert statuses(published(project)) == {"a": "kept"}
 
 
+def test_a_partition_that_somebody_removed_is_sent_again_alone(tmp_path: Path) -> None:
+    project = project_of(tmp_path, FILES)
+    published(project)
+    (path,) = (project.root / "out" / "a" / "region=US").resolve().glob("*.parquet")
+    path.unlink()  # and its folder stays, empty
+    document = published(project)
+    assert "was removed by someone else" in products(document)["a"]["reason"]
+    assert sent(document, "a")[0] == 1
+    assert viewed(project) == wanted(project)
+    assert statuses(published(project)) == {"a": "kept"}
+
+
 # Delta and Iceberg tables
 
 
@@ -198,6 +210,23 @@ def test_of_lake_tables_too(tmp_path: Path, kind: str) -> None:
     run(project, "build")
     assert sent(published(project), "a")[0] == 3
     assert read(project, kind) == wanted(project)
+    assert statuses(published(project)) == {"a": "kept"}
+
+
+def test_files_of_others_go_whatever_their_paths_are(tmp_path: Path) -> None:
+    """The log of a Delta table has them encoded: a folder region=a%20b is region=a%2520b there."""
+    project = project_of(tmp_path, lake("delta"))
+    project.edit("rules/a.sql", "FROM raw AS r", "FROM raw AS r WHERE coalesce(r.region, 'none') <> ''")
+    run(project, "build")
+    published(project)
+    names = project.product("a").column_names
+    table = DeltaTable(project.root / "out" / "a").to_pyarrow_table().select(names).slice(0, 1)
+    texts = [":", "a b", "50%", "é"]
+    place = names.index("region")
+    foreign = pa.concat_tables([table.set_column(place, "region", pa.array([one], pa.string())) for one in texts])
+    write_deltalake(project.root / "out" / "a", foreign, mode="overwrite", partition_by=["region"])
+    assert statuses(published(project)) == {"a": "sent"}
+    assert read(project, "delta") == wanted(project)
     assert statuses(published(project)) == {"a": "kept"}
 
 
