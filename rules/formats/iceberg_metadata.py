@@ -59,9 +59,19 @@ def listing(source: Source, files: Files) -> Listing:
         message = f"lacks a file of its metadata: {first_line(error)}"
         hint = "expired snapshots lose their files: name a snapshot that is still whole"
         raise ListingError(message, place.metadata, hint) from error
-    except (ValueError, NotImplementedError, KeyError, pa.ArrowException) as error:
-        message = f"cannot be read as an Iceberg table: {first_line(error)}"
+    except (ListingError, OSError):
+        raise
+    except Exception as error:  # the package lets through what JSON, Avro, zlib and others say of damaged files
+        message = f"cannot be read as an Iceberg table: {_said(error)}"
         raise ListingError(message, place.metadata) from error
+
+
+def _said(error: Exception) -> str:
+    """Return in one line what the package says; pydantic has the place and the reason below a line that counts."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and "validation error" in lines[0]:
+        return ": ".join(lines[1:3]).partition(" [type=")[0]
+    return lines[0] if lines else type(error).__name__
 
 
 def _place(path: str, files: Files) -> _Place:

@@ -435,3 +435,25 @@ def test_errors_are_one_sentence(lake: Lake, table: Table, monkeypatch: pytest.M
     error = build(lake.root, expect=1)["error"]
     assert error["message"] == "the source 't' is an Iceberg table, which needs the package pyiceberg"
     assert run(lake.root, "check", expect=1)["findings"]
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        ("*.metadata.json", b""),
+        ("*.metadata.json", b'{"format-version": 2}'),
+        ("*-m0.avro", b""),
+        ("snap-*.avro", b"Obj"),
+    ],
+)
+def test_damaged_metadata_is_an_error_of_the_source(lake: Lake, what: str, left: bytes) -> None:
+    path = max((lake.folder / "metadata").glob(what))
+    data = path.read_bytes()
+    path.write_bytes(left)
+    shutil.rmtree(lake.root / ".rules")
+    message = lake.error()
+    assert message.startswith("the source 't' cannot be read as an Iceberg table: ")
+    assert "validation error for" not in message
+    path.write_bytes(data)
+    assert lake.executed() == {"ids", "amounts", "days"}
