@@ -19,6 +19,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from compiler.lint.edits import apply
 from compiler.lint.findings import Edit
+from compiler.lint.quoting import in_sql
 from compiler.tree.big_stack import with_deep_stack
 from rules.importing.naming import CAPITAL, SENSITIVE, Names
 from rules.importing.origin import VariableValue
@@ -192,18 +193,24 @@ class _Query(QueryWords):
         name = name or self.reading.unknown(written)
         if name is None:
             raise CannotReadError(f"it reads {'.'.join(written)}, which is no table of the project")
-        self._name(table, name, written[-1], (start, end), ctes)
+        self._name(table, name, self._fold(table.this), (start, end), ctes)
 
     def _name(self, table: exp.Table, name: str, former: str, place: tuple[int, int], ctes: frozenset[str]) -> None:
         """Write the plain name at a place; `former`: the name that columns are qualified with where it has no alias."""
         self.reads[name] = None
-        text = name
+        new = name
         if name in ctes:
-            text = self.bridges.setdefault(name, self._unused(f"{name}_table", ctes))
-            self.result.notes.append(f"the table {name} is read as {text}, beside the CTE of its name")
-        if not table.alias and former.lower() in {one.lower() for one in self.used} and former.lower() != text:
-            text = f"{text} AS {former if re.fullmatch('[a-z_][a-z0-9_]*', former) else _quoted(former.lower())}"
+            new = self.bridges.setdefault(name, self._unused(f"{name}_table", ctes))
+            self.result.notes.append(f"the table {name} is read as {new}, beside the CTE of its name")
+        text = self._written(new)
+        if not table.alias and former in self.used and former != new:
+            text = f"{text} AS {self._written(former)}"
         self.edits.append(Edit(*place, text))
+
+    def _written(self, name: str) -> str:
+        """Return a name as the query's dialect has it: "order", or `order`."""
+        is_plain = in_sql(name) == name
+        return name if is_plain else exp.to_identifier(name, quoted=True).sql(dialect=self.reading.dialect)
 
     def _unused(self, name: str, ctes: frozenset[str]) -> str:
         known = {*ctes, *self.reading.names.by_id.values(), *self.bridges.values()}
@@ -266,7 +273,7 @@ class _Query(QueryWords):
         """WITH orders AS (…) SELECT … FROM orders: give the table a second name before the CTE takes its own."""
         if not self.bridges:
             return
-        ctes = ", ".join(f"{new} AS (SELECT * FROM {name})" for name, new in self.bridges.items())
+        ctes = ", ".join(f"{new} AS (SELECT * FROM {self._written(name)})" for name, new in self.bridges.items())
         first = next(one for one in self.tokens if not self._is_removed(one.start))
         if first.token_type == TokenType.WITH:
             number = self.at[first.start] + 1
@@ -277,10 +284,6 @@ class _Query(QueryWords):
             self.edits.append(Edit(place, place, f"{ctes}, "))
         else:
             self.edits.append(Edit(first.start, first.start, f"WITH {ctes}\n"))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _tables(

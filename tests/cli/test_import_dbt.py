@@ -165,6 +165,26 @@ def test_relation_names_are_plain_outside_of_strings_and_comments(dbt: DbtProjec
     assert rows(project, "two")[0] == (1, '"w"."main"."raw"')
 
 
+@pytest.mark.parametrize(("adapter", "quote"), [("duckdb", '"'), ("postgres", '"'), ("bigquery", "`")])
+def test_names_that_are_words_of_sql_are_quoted(tmp_path: Path, adapter: str, quote: str) -> None:
+    dbt = DbtProject(tmp_path / "small", adapter=adapter)
+    dbt.seed("raw", SEED)
+    words = ("select", "order", "from", "with", "Upper", "my-table")
+    for number, word in enumerate(words):
+        name = f"{quote}{word}{quote}"
+        dbt.model(word, f"SELECT id FROM {quote}main{quote}.{quote}raw{quote}")
+        dbt.model(f"of_{number}", f"SELECT {name}.id FROM {quote}main{quote}.{name}")
+        cte = f"WITH {name} AS (SELECT id + 1 AS id FROM {quote}main{quote}.{name})"
+        dbt.model(f"beside_{number}", f"{cte} SELECT id FROM {name} UNION ALL SELECT id FROM main.{name}")
+    project, document = dbt.imported()
+    assert not [one["stub"] for one in document["rules"] if one["stub"]]
+    assert text(project, "of_1") == 'SELECT "order".id FROM "order"\n'
+    inprocess.build(project)
+    for number in range(len(words)):
+        assert rows(project, f"of_{number}") == [(1,), (2,), (3,)]
+        assert rows(project, f"beside_{number}") == [(1,), (2,), (2,), (3,), (3,), (4,)]
+
+
 def test_a_comment_that_looks_like_options_stays_a_comment(dbt: DbtProject) -> None:
     dbt.model("one", "-- first\n  -- /// rule of thumb ///\n--/// rule\nSELECT 1 AS a")
     dbt.model("two", "-- /// two\nSELECT 2 AS a")
