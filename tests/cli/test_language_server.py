@@ -261,7 +261,7 @@ def test_fixes_completions_and_lenses(sample: SampleProject) -> None:
                 answer = await editor.client.text_document_code_lens_async(lsp.CodeLensParams(editor.document(path)))
                 lenses = {one.command.title: one.command for one in answer or () if one.command is not None}
                 await asyncio.sleep(0.05)
-        done = {
+        done: dict[str, Any] = {
             title: await editor.client.workspace_execute_command_async(
                 lsp.ExecuteCommandParams(one.command, one.arguments)
             )
