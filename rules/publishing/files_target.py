@@ -68,7 +68,6 @@ class FilesTarget:
         self._place, self._table, self._say = place, table, say
         self._format = EXPORTS[table.format or "parquet"]
         self._removed: list[tuple[str, tuple[str, ...]]] = []
-        self._unlinked: list[str] = []
         self._restamped: dict[str, str] = {}
         data = place.load()
         self._holding = decoded(data, table.to) if data is not None else Holding()
@@ -213,8 +212,6 @@ class FilesTarget:
         elif last is not None and last.folder == held.folder and not self._place.has_links:
             used = {one.path for one in held.files}.union(held.former_files)
             self._removed.append((last.folder, tuple(one.path for one in last.files if one.path not in used)))
-        if last is not None:
-            self._unlinked.append(self._link_name(name, last.format, last.partition_by))
         self._holding = msgspec.structs.replace(self._holding, tables={**self._holding.tables, name: held})
 
     def others(self, products: Sequence[str]) -> list[str]:
@@ -229,7 +226,6 @@ class FilesTarget:
             self._removed.append((gone.folder, tuple(one.path for one in gone.files)))
             if gone.former is not None:
                 self._removed.append((gone.former, gone.former_files))
-            self._unlinked.append(self._link_name(name, gone.format, gone.partition_by))
         self._holding = msgspec.structs.replace(self._holding, tables=tables)
 
     def finish(self) -> None:
@@ -275,10 +271,16 @@ class FilesTarget:
                 self._say(f"warning: {self._table.to}/{link} was put there by someone else; {NAME} leads to the table")
             elif found != path:
                 self._place.set_link(link, path)
-        for link in self._unlinked:
-            found = self._place.link(link)
-            if link not in wanted and found and found.startswith(f"{TABLES}/"):
+        for link, path in self._place.links().items():  # a publish that was killed may have left some
+            if link not in wanted and _leads_to_its_table(link, path):
                 self._place.set_link(link, None)
 
     def _link_name(self, product: str, kind: str, partition_by: tuple[str, ...]) -> str:
         return product if partition_by else f"{product}.{kind}"
+
+
+def _leads_to_its_table(link: str, path: str) -> bool:
+    """Whether a link is one that a publish makes: it is called as the table to a version of which it leads."""
+    above, *inside = path.split("/")
+    name, _, kind = link.rpartition(".")
+    return above == TABLES and len(inside) > 1 and inside[0] in {link, name if kind in EXPORTS else link}

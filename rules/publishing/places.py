@@ -92,6 +92,9 @@ class Place(Protocol):
     def link(self, name: str) -> str | None:
         """Return where a name leads: to a path here, "" for something else than a link, None if there is nothing."""
 
+    def links(self) -> dict[str, str]:
+        """Return where the links here lead, by name."""
+
     def set_link(self, name: str, path: str | None) -> None:
         """Let a name lead to a path, or remove it."""
 
@@ -197,6 +200,11 @@ class Folder:
         if not os.path.lexists(path):
             return None
         return path.readlink().as_posix() if path.is_symlink() else ""
+
+    def links(self) -> dict[str, str]:
+        """As `Place` says."""
+        with self._errors(), os.scandir(self._root) as entries:
+            return {one.name: Path(one.path).readlink().as_posix() for one in entries if one.is_symlink()}
 
     def set_link(self, name: str, path: str | None) -> None:
         """As `Place` says."""
@@ -353,6 +361,10 @@ class Objects:
         """As `Place` says."""
         del name
         return None
+
+    def links(self) -> dict[str, str]:
+        """As `Place` says."""
+        return {}
 
     def set_link(self, name: str, path: str | None) -> None:
         """As `Place` says."""

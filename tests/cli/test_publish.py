@@ -251,6 +251,26 @@ def test_prune_removes_what_has_no_product_any_more(project: SampleProject) -> N
     assert set(state(project.root / "out")) == {"a", "b"}
 
 
+@pytest.mark.slow
+def test_a_killed_prune_leaves_no_link_that_the_next_publish_does_not_mend(project: SampleProject) -> None:
+    forks, root, kept = shared(), project.root, project.root.parent / "kept"
+    out = root / "out"
+    run(project, "publish")
+    (out / "mine").symlink_to("tables/c/elsewhere")
+    (root / "rules" / "c.sql").unlink()
+    shutil.copytree(root, kept, symlinks=True)
+    steps = forks.run(root, "publish", "--prune", kill_at=-1).steps
+    names = {path.name for path in out.iterdir()}
+    assert "c.parquet" not in names
+    assert "mine" in names
+    for at in range(len(steps) - 16, len(steps), 2):
+        shutil.rmtree(root)
+        shutil.copytree(kept, root, symlinks=True)
+        assert forks.run(root, "publish", "--prune", kill_at=at).killed
+        assert forks.run(root, "publish", "--prune").code == 0
+        assert {path.name for path in out.iterdir()} == names
+
+
 def test_prune_takes_what_cannot_be_loaded_for_something_that_is_there(project: SampleProject) -> None:
     text = "from rules import rule\n\n\n@rule\ndef d(raw):\n    return raw.select('id')\n"
     project.write("rules/more.py", text)
