@@ -102,9 +102,11 @@ class Memos(Database):
         """Record the order-free digest of some columns of an artifact."""
         self._many("REPLACE INTO bags VALUES (?,?,?)", [(artifact, columns, digest)])
 
-    def forget_bags(self, artifact: str) -> None:
-        """Forget the order-free digests of an artifact whose object proved to be another table."""
-        self._many("DELETE FROM bags WHERE artifact = ?", [(artifact,)])
+    def forget_bags(self) -> None:
+        """Forget all order-free digests, as an object proved to be another table: tables in parts may hold it, too."""
+        if not self.forgets:
+            with self.transaction():
+                self._rows("DELETE FROM bags")
 
     # Snapshots
 

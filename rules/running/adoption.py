@@ -35,5 +35,5 @@ def in_place(store: Store, name: str, target: Path) -> tuple[int, str]:
     before = None if recorded is None else (recorded.bytes, recorded.file_digest)
     found = store.objects.adopt(target, name, before)
     if before not in {None, found}:
-        store.index.forget_bags(name)
+        store.index.forget_bags()
     return found

@@ -292,8 +292,8 @@ def test_a_longer_object_is_refused(tmp_path: Path, remote: str) -> None:
     assert refusals(ran) == ["is not the file that its record names: its size is another"]
 
 
-def told_of(record: Path, data: bytes) -> None:
-    """Write a file into the shared cache, and let a record say that it is the table of its action."""
+def told_of(record: Path, data: bytes, number: int = 0) -> None:
+    """Write a file into the shared cache, and let a record say that it is the table, or a part, of its action."""
     import hashlib
 
     from cache.filedigest import digest_of_bytes
@@ -303,7 +303,7 @@ def told_of(record: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
     told = json.loads(record.read_bytes().partition(b"\n")[2])
-    told["tables"][0] |= {"sha256": sha256, "bytes": len(data), "file_digest": digest_of_bytes(data)}
+    told["tables"][number] |= {"sha256": sha256, "bytes": len(data), "file_digest": digest_of_bytes(data)}
     body = json.dumps(told).encode()
     record.write_bytes(json.dumps({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n" + body)
 
@@ -745,6 +745,18 @@ def test_parts_are_shared_one_by_one(tmp_path: Path, remote: str) -> None:
     third = inprocess.build(made("c", 4))
     assert third.executed == {"dear", "sums"}
     assert {one["name"]: one["parts"]["run"] for one in third.document["products"]} == {"dear": 1, "sums": 1}
+    record = record_of(remote, inprocess.build(first, "--force", "dear"), "dear")
+    told_of(record, parquet({"day": [7], "price": [7]}), number=1)  # the part of the second day has two rows
+    told = made("e", 3)
+    assert inprocess.build(told).executed == {"dear"}
+    record = record_of(remote, inprocess.build(first, "--force", "dear"), "dear")
+    told_of(record, parquet({"day": [7, 7], "price": [7, 7]}), number=1)
+    told = made("f", 3)
+    assert inprocess.build(told).executed == set()
+    inprocess.run(told, "audit", expect=1)
+    assert inprocess.build(told, "--force", "dear").executed == {"dear"}
+    assert told.product("dear").equals(first.product("dear"))
+    inprocess.run(told, "audit")
     lazy = made("d", 3)
     inprocess.build(lazy, "--lazy")
     assert lazy.cli("show", "dear", "--format", "csv").stdout.count("\n") == 1 + 6
