@@ -5,6 +5,7 @@ Outputs that are closed or full, a folder that went away, limits, pipes where fi
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -67,6 +68,17 @@ def test_a_build_whose_outputs_are_closed_is_done(project: SampleProject) -> Non
 def test_a_folder_that_went_away(project: SampleProject) -> None:
     done = shell(project, "mkdir gone && cd gone && rmdir ../gone && $rules ls")
     assert (done.returncode, done.stderr) == (1, "error: the current folder does not exist any more\n")
+
+
+def test_hardly_a_file_may_be_opened(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few that the pipe by which signals are sent again cannot be made."""
+    build(project)
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pipe", none_left)
+    assert run(project, "ls", "-q").stdout == "one\n"
 
 
 def test_limits_that_are_too_low_are_named(project: SampleProject) -> None:
