@@ -33,6 +33,7 @@ from compiler.sql.commas import misplaced_comma
 from compiler.sql.dollar_quotes import DollarQuotes, closing_quote
 from compiler.sql.functions import ScalarFunction, WindowFunction
 from compiler.sql.grammar import Grammar
+from compiler.sql.split_keywords import joined
 from compiler.sql.supported import TYPE_NAMES, check
 from compiler.sql.templates import template_error
 from compiler.tree.big_stack import with_deep_stack
@@ -73,6 +74,10 @@ class DataFusionSQL(Postgres):
             "!~~": TokenType.LIKE,
             "!~~*": TokenType.ILIKE,
         }
+
+        def tokenize(self, sql: str) -> list[Token]:
+            """Return the tokens of a text."""
+            return joined(super().tokenize(sql), self.KEYWORDS)
 
         def _init_core(self) -> DollarQuotes:
             core = super()._init_core()

@@ -449,6 +449,17 @@ def test_comments_are_not_rendered() -> None:
     assert render(parse("SELECT /* a */ id -- b\nFROM t /* c */")) == "SELECT id FROM t"
 
 
+def test_a_comment_may_be_within_a_keyword_of_two_words() -> None:
+    plain = "SELECT SUM(n) OVER (PARTITION BY g) AS s FROM t WHERE s SIMILAR TO 'a' GROUP BY n, g ORDER BY n"
+    for words in ("PARTITION BY", "GROUP BY", "ORDER BY", "SIMILAR TO"):
+        first, second = words.split()
+        for between in (" /* a */ ", " -- a\n", "/* a */ -- b\n /* c */"):
+            assert render(parse(plain.replace(words, f"{first}{between}{second}"))) == render(parse(plain))
+    assert render(parse('SELECT t.group AS "order" /* a */ FROM t')) == 'SELECT t.group AS "order" FROM t'
+    with pytest.raises(SqlError, match="unexpected BY"):
+        parse('SELECT n FROM t "GROUP" /* a */ BY n')
+
+
 NESTED = {
     "parentheses": lambda n: f"SELECT {'(' * n}1{')' * n} AS a",
     "calls": lambda n: f"SELECT {'abs(' * n}1{')' * n} AS a",
