@@ -226,7 +226,7 @@ LOGICAL: frozenset[Pass] = frozenset({
     drop_orders_of_aggregates, count_rows, fold_literals, compare_with_literals, test_each_branch, spell_dates,
     spell_whole_bounds, merge_bounds, drop_decided_terms, factor_common_terms, spell_whole_numbers, drop_derived_keys,
     count_cases, drop_counts_of_groups, drop_null_tests_of_totals, spell_plain_patterns, spell_beginnings, join_texts,
-    order_intersections,
+    order_intersections, order_group_keys,
 })  # fmt: skip
 """Passes after which a canonical tree need not show what the engine was made to do: a list, a join or a comparison may
 be gone. What an earlier version could have computed wrongly is looked for in a tree without them."""

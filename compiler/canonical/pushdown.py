@@ -248,10 +248,13 @@ def _may_absorb(outer: exp.Select, inner: exp.Query, columns: list[tuple[exp.Col
     if inner.args.get("distinct") is not None:
         bare = all(isinstance(output.this, exp.Column) for output in outer.expressions)
         return inner.args["distinct"].args.get("on") is None and bare and used == set(outputs)
-    total = inner.args.get("group") is None and has(inner, exp.AggFunc)
+    group = inner.args.get("group")
+    if group is not None and group.args.get("all"):  # each output is a key, be it read or not
+        return False
+    total = group is None and has(inner, exp.AggFunc)
     if total and used != set(outputs):
         return False
-    if inner.args.get("group") is None:  # to GROUP BY 1 a constant among the outputs is more than a value
+    if group is None:  # to GROUP BY 1 a constant among the outputs is more than a value
         columns = [pair for pair in columns if not _is_bare_constant(outer, pair[0], outputs)]
     return may_substitute(columns, outputs, types)
 

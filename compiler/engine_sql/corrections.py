@@ -96,6 +96,12 @@ def takes_any_rows(tree: exp.Query, facts: Facts) -> bool:
     )
 
 
+def groups_by_all_within(tree: exp.Query, facts: Facts) -> bool:
+    """Whether an inner query has GROUP BY ALL, of which keys that nobody reads once were in no fingerprint."""
+    groups = (group for group in facts.nodes(tree, exp.Group) if group.args.get("all"))
+    return any(group.parent is not tree for group in groups)
+
+
 CORRECTIONS: Mapping[str, Correction] = {
     "absent-lists": may_have_kept_absent_lists,
     "bitwise-operators": may_have_been_simplified,
@@ -112,6 +118,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "float-statistics": reads_floats,
     "first-of-floats": takes_first_floats,
     "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
+    "inner-group-by-all": groups_by_all_within,
     "joins-by-name": may_have_confused_names,
     "keys-of-joined-groups": may_have_left_out_keys,
     "limit-order": takes_any_rows,

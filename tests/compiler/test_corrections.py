@@ -32,6 +32,10 @@ CORRECTED: dict[str, tuple[str, ...]] = {
     ),
     "copies-of-zeros": ("SELECT t.x FROM t EXCEPT ALL SELECT u.y FROM u",),
     "filters-above-listed-totals": ("SELECT t.i FROM t WHERE 0 IN (SELECT COALESCE(1, MIN(u.i)) AS c FROM u)",),
+    "inner-group-by-all": (
+        "SELECT q.i FROM (SELECT t.i, upper(t.s) AS u FROM t GROUP BY ALL) AS q",
+        "WITH q AS (SELECT t.i, upper(t.s) AS u, COUNT(*) AS n FROM t GROUP BY ALL) SELECT q.n FROM q",
+    ),
     "joins-by-name": (
         "SELECT t.i FROM t RIGHT JOIN u ON t.i = u.i WHERE t.s IS NULL",
         "SELECT t.i FROM u JOIN t ON t.i = u.i JOIN u AS v ON u.s = v.s",

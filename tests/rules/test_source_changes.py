@@ -237,3 +237,16 @@ def test_an_ingested_table_that_is_gone_is_made_again(tmp_path: Path) -> None:
     project.sql("q", "SELECT a + 1 AS b FROM s")
     assert executed(build(tmp_path)) == {"q"}
     assert project.product("q").to_pylist() == [{"b": 2}]
+
+
+def test_a_key_of_group_by_all_is_read_though_nobody_shows_it(tmp_path: Path) -> None:
+    project = SampleProject(tmp_path, sources=["t"])
+    project.parquet("t", {"g": ["x", "x", "y"], "n": [1, 2, 3]})
+    project.sql("groups", "SELECT q.g FROM (SELECT t.g, t.n + 1 AS more FROM t GROUP BY ALL) AS q")
+    build(project.root)
+    assert sorted(project.product("groups")["g"].to_pylist()) == ["x", "x", "y"]
+    project.parquet("t", {"g": ["x", "x", "y"], "n": [1, 1, 3]})
+    assert executed(build(project.root)) == {"groups"}
+    assert sorted(project.product("groups")["g"].to_pylist()) == ["x", "y"]
+    project.sql("groups", "SELECT q.g FROM (SELECT t.g, t.n * 0 AS more FROM t GROUP BY ALL) AS q")
+    assert executed(build(project.root)) == {"groups"}
