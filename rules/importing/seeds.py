@@ -25,6 +25,10 @@ _OF_ADAPTERS = {
 """Types that an adapter gives where dbt would give another one (its `convert_…_type`)."""
 _NULLS = frozenset({"", "null"})
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d(:\d\d(:\d\d([.,]\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?|\d{8}T\d{2,6}(Z|[+-]\d{2,4})?")
+_ZONE = re.compile(r"T.*(Z|[+-][\d:]+)$")
+_DIGITS = 40
+"""Numbers of more digits stay as they are written: none of the types holds them."""
+_PLAIN_NUMBER = {"integer": re.compile(r"-?\d+"), "float8": re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")}
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,27 @@ def seed_file(seed: Seed, dialect: str) -> SeedFile:
             one for one in header if one != one.lower()))  # fmt: skip
         data = _with_header(text, names, seed.delimiter)
     given = {name.lower(): kind for name, kind in seed.types.items()}
+    respelled: dict[str, str] = {}
     types: dict[str, str] = {}
     for number, name in enumerate(names):
         written = given.get(name.lower())
         found = _inferred([row[number] for row in rows[1:] if number < len(row)])
+        if written is None and seed.text is None:
+            respelled |= _respell(rows[1:], number, found)
         inferred = written or _OF_ADAPTERS.get(dialect, {}).get(found, found)
         kind = declared_type(inferred, dialect)
         if kind is None:
             risks.append(f"the type {inferred} of {name} cannot be declared, so it is text")
         types[name] = kind or "string"
     nulls = _null_texts(rows[1:], dialect) if seed.null is None else (seed.null,)
+    if respelled:
+        shown = ", ".join(f"{before} is {after}" for before, after in sorted(respelled.items()))
+        notes.append(f"values are spelled as numbers and times are here: {shown}")
+    quotes = len(names) > 1 and _quotes_any(text, nulls, seed.delimiter)
+    if quotes:
+        notes.append("its NULLs are without quotes: in quotes they would be texts here")
+    if respelled or quotes:
+        data = _plain(names, rows[1:], seed.delimiter)
     return SeedFile(data, types, nulls, notes, risks)
 
 
@@ -78,6 +93,19 @@ def _null_texts(rows: Iterable[list[str]], dialect: str) -> tuple[str, ...]:
     if dialect == "duckdb":
         return ("",)
     return ("", *sorted({one for row in rows for one in row if one.lower() == "null"}))
+
+
+def _quotes_any(text: str, nulls: Iterable[str], delimiter: str) -> bool:
+    """Whether a CSV text may have one of these values in quotes. dbt, and the COPY of DuckDB, take it for NULL too."""
+    values, comma = "|".join(map(re.escape, nulls)), re.escape(delimiter)
+    return re.search(f'(?:^|{comma})"(?:{values})"(?=$|\r|{comma})', text, re.MULTILINE) is not None
+
+
+def _plain(names: list[str], rows: Iterable[list[str]], delimiter: str) -> bytes:
+    """Return a CSV text with quotes only where there must be some."""
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows([names, *rows])
+    return out.getvalue().encode()
 
 
 def _with_header(text: str, names: list[str], delimiter: str) -> bytes:
@@ -99,6 +127,33 @@ def _inferred(values: list[str]) -> str:
                 return "integer" if whole else kind
             return kind
     return "text"
+
+
+def _respell(rows: Iterable[list[str]], number: int, kind: str) -> dict[str, str]:
+    """Spell the values of a column plainly, in place; return what was spelled otherwise. kind: as `_inferred` says."""
+    changed: dict[str, str] = {}
+    for row in rows if kind not in ("text", "boolean") else ():
+        if number < len(row) and row[number].strip().lower() not in _NULLS:
+            text = _spelled(row[number].strip(), kind)
+            if text != row[number]:
+                changed[row[number]] = text
+                row[number] = text
+    return changed
+
+
+def _spelled(text: str, kind: str) -> str:
+    """Return a value as any reader of CSV takes it: 1,000 → 1000, 2024-1-5 → 2024-01-05, a zone → the time in UTC."""
+    if kind == "date":
+        return datetime.datetime.strptime(text, "%Y-%m-%d").date().isoformat()  # noqa: DTZ007 — a day has no zone
+    if kind.startswith("timestamp") and _ZONE.search(text):
+        moment = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+        return moment.replace(tzinfo=None).isoformat(" ")
+    number = _number(text) if kind in ("integer", "float8") else None
+    if number is None or not number.is_finite() or abs(number.adjusted()) > _DIGITS:
+        return text
+    if _PLAIN_NUMBER[kind].fullmatch(text):
+        return text
+    return str(int(number)) if kind == "integer" else format(number, "f")
 
 
 def _number(text: str) -> Decimal | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import sys
 from collections.abc import Callable
@@ -777,6 +778,33 @@ def test_seeds_have_the_types_that_dbt_gives_them(dbt: DbtProject) -> None:
         'flag = "boolean", word = "string", empty = "int32", given = "string", mixed = "string" }'
     ) in toml
     assert 'delimiter = "|"' in toml
+    project.sql("all_of_it", "SELECT t.whole, t.iso, t.flag FROM typed AS t")
+    inprocess.build(project)
+    assert len(rows(project, "all_of_it")) == 2
+
+
+def test_seeds_have_the_values_that_dbt_gives_them(dbt: DbtProject) -> None:
+    dbt.seed(
+        "spelled",
+        '"k","day","moment","whole","part","word","none"\r\n'
+        '"1"," 2024-1-5","2024-01-01T10:00:00+02:00","1_000","5%"," 2024-1-5",""\r\n'
+        '"2","2024-01-06","2024-01-01T10:00:00","-3e2","-.5","1,5",""\r\n'
+        '"3","","","","","",""\r\n',
+        column_types={"word": "varchar"},
+    )
+    dbt.model("one", "SELECT * FROM main.spelled")
+    project, _ = dbt.imported()
+    inprocess.build(project)
+    day = datetime.date(2024, 1, 5)
+    morning = datetime.datetime(2024, 1, 1, 8)
+    assert rows(project, "one") == [
+        (1, day, morning, 1000, 5.0, " 2024-1-5", None),
+        (2, day + datetime.timedelta(days=1), morning + datetime.timedelta(hours=2), -300, -0.5, "1,5", None),
+        (3, None, None, None, None, None, None),
+    ]
+    report = project.read("import-report.md")
+    assert " 2024-1-5 is 2024-01-05" in report
+    assert "its NULLs are without quotes" in report
 
 
 @pytest.mark.parametrize(
