@@ -25,6 +25,12 @@ VARIABLE = "var"
 LAST = "_table"
 """What the name of the source ends in that holds a model's last table."""
 
+_OWN_KINDS = frozenset({
+    "table", "view", "materialized_view", "incremental", "microbatch", "ephemeral", "external", "copy",
+    "dynamic_table", "streaming_table", "full", "embedded", "managed",
+})  # fmt: skip
+"""How dbt, its adapters and SQLMesh keep the rows of a query as they are."""
+
 
 @dataclass(kw_only=True)
 class DraftQuery:
@@ -222,6 +228,10 @@ def _model(made: Draft, model: Model, reading: Reading) -> None:
             "incremental: it is the full query; of a source that grows only new parts are run, where that is proved"
         )
         rule.risks.append("its table in the warehouse may hold rows that the full query does not yield any more")
+    if model.kind not in _OWN_KINDS and not rule.stub:
+        rule.risks.append(
+            f"it is kept by {model.kind}, code of the project or a package: what that does to its rows is not here"
+        )
     if not rule.stub:
         rule.notes += model.notes
         rule.risks += model.risks

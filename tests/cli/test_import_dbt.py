@@ -397,6 +397,14 @@ def test_without_rows_a_query_stays_in_its_dialect(dbt: DbtProject) -> None:
     assert not inprocess.build(project).executed
 
 
+def test_what_a_materialization_of_the_project_does_is_not_here(dbt: DbtProject) -> None:
+    dbt.model("one", "SELECT id FROM raw", config={"materialized": "view"})
+    dbt.model("two", "SELECT id FROM raw", config={"materialized": "insert_by_period"})
+    _, document = dbt.imported()
+    assert not rule(document, "one")["risks"]
+    assert "it is kept by insert_by_period" in rule(document, "two")["risks"][0]
+
+
 def test_what_cannot_be_run_here_reads_its_last_table(dbt: DbtProject, tmp_path: Path) -> None:
     dbt.model("one", "SELECT id, list_transform([id], x -> x + 1) AS l FROM raw")
     dbt.model("two", "SELECT id FROM main.one WHERE id > 1")
