@@ -56,7 +56,7 @@ def remove_partial(path: Path) -> None:
 def remove_object(path: Path) -> None:
     """Remove an object, or a link in its place, if there is one. Raises as `remove_temporary` does.
 
-    The object of a table in parts is a folder of links, which are removed with it.
+    The object of a table in parts is a folder of links, which are removed with it; so are files in place of these.
     """
     _require(path, _OBJECT)
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
@@ -447,11 +447,15 @@ def _remove_one(shelf: int, name: str) -> None:
 
 
 def _clear_links(folder: int, name: str) -> None:
-    """Remove a folder that holds links to parts, and nothing else. Raises OSError."""
+    """Remove a folder that holds links to parts, or the files that a copy of the store made of them. Raises OSError."""
     inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     try:
         with os.scandir(inside) as entries:
-            listed = [entry.name for entry in entries if entry.is_symlink() and _PART.fullmatch(entry.name)]
+            listed = [
+                one.name
+                for one in entries
+                if _PART.fullmatch(one.name) and (one.is_symlink() or one.is_file(follow_symlinks=False))
+            ]
         for link in listed:
             os.unlink(link, dir_fd=inside)
     finally:

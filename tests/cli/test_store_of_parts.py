@@ -133,3 +133,20 @@ def test_a_harmed_part_is_made_again(project: SampleProject, harm: str) -> None:
     assert pq.read_table(project.root / ".rules/products/big.parquet").num_rows == len(before["big"])
     assert run(project, "cache", "verify").code == 0
     assert build(project).executed == set()
+
+
+@pytest.mark.parametrize("words", [["build"], ["cache", "verify", "--repair"]])
+def test_a_copy_of_objects_that_followed_links_is_put_right(
+    project: SampleProject, tmp_path: Path, words: list[str]
+) -> None:
+    build(project)
+    copy = SampleProject.at(shutil.copytree(project.root, tmp_path / "copy", symlinks=True))
+    shutil.rmtree(copy.root / ".rules/objects")
+    shutil.copytree(project.root / ".rules/objects", copy.root / ".rules/objects", symlinks=False)
+    assert any(path.is_file() and not path.is_symlink() for place in folders(copy) for path in place.iterdir())
+    run(copy, *words, expect=None)  # what verify has repaired was bad
+    assert build(copy, expect=0).document["summary"]["failed"] == 0
+    assert rows(copy) == rows(project)
+    assert all(path.is_symlink() for place in folders(copy) for path in place.iterdir())
+    assert run(copy, "cache", "verify").code == 0
+    assert build(copy).executed == set()
