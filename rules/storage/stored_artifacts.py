@@ -264,9 +264,9 @@ class StoredArtifacts:
             raise
 
     def is_as_named(self, name: str) -> bool:
-        """Whether the rows of a known artifact have the digests that it is named by; what is not here is not read."""
-        artifact = self.artifacts[name]
-        if self.is_elsewhere(name):
+        """Whether the rows of an artifact have the digests that it is named by; what is not here is not read."""
+        artifact = self.artifact(name)
+        if artifact is None or self.is_elsewhere(name):
             return True
         return all(self.objects.is_as_named(one) for one in artifact.parts or (name,))
 
