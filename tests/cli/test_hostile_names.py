@@ -77,6 +77,7 @@ def test_a_url_with_secrets_is_refused_without_them(project: SampleProject, word
         assert "the URL h" in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: repr(words)[:40])
 def test_text(project: SampleProject, broken: SampleProject, words: tuple[str, ...]) -> None:
     for one in (project, broken):
