@@ -79,12 +79,8 @@ def heads_in_use(index: Index, memos: Collection[str]) -> dict[str, Head]:
 def _head(text: str) -> Head | None:
     try:
         return _HEADS.decode(text)
-    except (
-        msgspec.DecodeError,
-        ValueError,
-        RecursionError,
-    ):  # written by nobody that this version knows: it is compiled again
-        return None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None  # written by nobody that this version knows: it is compiled again
 
 
 def read_head(text: str) -> Head:

@@ -244,12 +244,8 @@ def _is_held(part: Part, schema: pa.Schema, target: Path) -> bool:
             missing = [name for name in held.names if name not in schema.names]
             return _ordered_digest(inside, back()) == part.partition.digest(missing)
         return bag_digest(held, back(), held.names) == bag_digest(held, read_batches(part.file), held.names)
-    except (
-        pa.ArrowException,
-        UnreadableTableError,
-        KeyError,
-    ):  # another table, left there under this name, or a damaged one
-        return False
+    except (pa.ArrowException, UnreadableTableError, KeyError):
+        return False  # another table, left there under this name, or a damaged one
 
 
 def _ordered_digest(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
