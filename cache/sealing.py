@@ -34,7 +34,7 @@ def unsealed(text: object) -> dict[str, Any] | None:
 
 
 def parsed(text: str | bytes) -> Any:
-    """Return what a JSON text says. Raises ValueError, also for one that is nested more deeply than any of ours."""
+    """Return the value of a JSON text. Raises ValueError, for a text that is nested too deeply as well."""
     try:
         return json.loads(text)
     except RecursionError as error:

@@ -103,9 +103,8 @@ def is_of(profile: Profile, settings: Mapping[str, Any]) -> bool:
 def within_memory(run: Callable[[Profile], Executed], profile: Profile, *, spread: bool, texts: bool) -> Executed:
     """Run a query under a profile; if its memory is exhausted, by one step after the other.
 
-    spread, texts: see `fallbacks`.
-
-    Raises `MemoryExhaustedError` if no step suffices, which says what to raise, and whatever else `run` raises.
+    spread, texts: see `fallbacks`. Raises `MemoryExhaustedError` if no step suffices, which says what to raise, and
+    whatever else `run` raises.
     """
     try:
         return run(profile)

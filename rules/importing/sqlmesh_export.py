@@ -109,7 +109,7 @@ def _cell(value: Any) -> str | None:
 
 
 def _says_the_same(content: str, delimiter: str, rows: list[Any], texts: set[str]) -> bool:
-    """Whether a file, read as it stands, has the names and values that SQLMesh reads. texts: columns of texts."""
+    """Whether a file, read as plain CSV, has the names and values that SQLMesh reads. texts: columns of type text."""
     try:
         said = [row for row in csv.reader(io.StringIO(content, newline=""), delimiter=delimiter) if row]
     except csv.Error:

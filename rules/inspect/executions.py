@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cache.sealing import parsed
 from rules.compiling.load_session import load
 from rules.errors import FAILED, UserError, unknown_product
 from rules.running.evidence import KEPT_BUILDS, LINES, Line, folder_of
@@ -90,7 +90,7 @@ def _line(folder: Path, name: str) -> Line | None:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / NAME).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = parsed((folder / NAME).read_bytes())
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -302,9 +302,9 @@ def told_of(record: Path, data: bytes, number: int = 0) -> None:
     file = record.parents[2] / "objects" / sha256[:2] / f"{sha256[2:]}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-    told = json.loads(record.read_bytes().partition(b"\n")[2])
-    told["tables"][number] |= {"sha256": sha256, "bytes": len(data), "file_digest": digest_of_bytes(data)}
-    body = json.dumps(told).encode()
+    content = json.loads(record.read_bytes().partition(b"\n")[2])
+    content["tables"][number] |= {"sha256": sha256, "bytes": len(data), "file_digest": digest_of_bytes(data)}
+    body = json.dumps(content).encode()
     record.write_bytes(json.dumps({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n" + body)
 
 
@@ -747,16 +747,16 @@ def test_parts_are_shared_one_by_one(tmp_path: Path, remote: str) -> None:
     assert {one["name"]: one["parts"]["run"] for one in third.document["products"]} == {"dear": 1, "sums": 1}
     record = record_of(remote, inprocess.build(first, "--force", "dear"), "dear")
     told_of(record, parquet({"day": [7], "price": [7]}), number=1)  # the part of the second day has two rows
-    told = made("e", 3)
-    assert inprocess.build(told).executed == {"dear"}
+    misled = made("e", 3)
+    assert inprocess.build(misled).executed == {"dear"}
     record = record_of(remote, inprocess.build(first, "--force", "dear"), "dear")
     told_of(record, parquet({"day": [7, 7], "price": [7, 7]}), number=1)
-    told = made("f", 3)
-    assert inprocess.build(told).executed == set()
-    inprocess.run(told, "audit", expect=1)
-    assert inprocess.build(told, "--force", "dear").executed == {"dear"}
-    assert told.product("dear").equals(first.product("dear"))
-    inprocess.run(told, "audit")
+    misled = made("f", 3)
+    assert inprocess.build(misled).executed == set()
+    inprocess.run(misled, "audit", expect=1)
+    assert inprocess.build(misled, "--force", "dear").executed == {"dear"}
+    assert misled.product("dear").equals(first.product("dear"))
+    inprocess.run(misled, "audit")
     lazy = made("d", 3)
     inprocess.build(lazy, "--lazy")
     assert lazy.cli("show", "dear", "--format", "csv").stdout.count("\n") == 1 + 6
