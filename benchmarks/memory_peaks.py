@@ -96,10 +96,8 @@ def peak_of(script: str, *arguments: str) -> Peak:
     cpu = 0.0
     with subprocess.Popen([sys.executable, "-c", script, *arguments]) as process:
         while process.poll() is None:
-            try:
-                now, spent = resident(process.pid), Path(f"/proc/{process.pid}/stat").read_text()
-            except OSError:
-                break
+            # Its record stays until it is waited for, which only this loop does.
+            now, spent = resident(process.pid), Path(f"/proc/{process.pid}/stat").read_text()
             # Of itself and of the processes below it that have ended.
             cpu = max(cpu, sum(map(int, spent.rpartition(")")[2].split()[11:15])) / 100)
             most = max(most, now, key=sum)
@@ -110,7 +108,12 @@ def peak_of(script: str, *arguments: str) -> Peak:
 
 
 def resident(pid: int) -> tuple[int, int]:
-    """Return the MiB that a process and those below it have taken, and those that are mapped. Raises OSError."""
+    """Return the MiB that a process and those below it have taken, and those that are mapped.
+
+    Raises:
+        OSError: nobody knows the process: it has ended, and was waited for.
+
+    """
     found = _fields(Path(f"/proc/{pid}/status"), "RssAnon:", "RssFile:")
     waiting = _children(pid)
     while waiting:
@@ -123,7 +126,11 @@ def resident(pid: int) -> tuple[int, int]:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # a thread that has ended meanwhile
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _fields(path: Path, *names: str) -> list[int]:

@@ -35,6 +35,21 @@ ROOM_MB = 150
 """What a build may take more of a file of many parts than of few. Footers read for each part took 2 GiB more."""
 
 
+THREADS = """
+import threading, time
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    started = [threading.Thread(target=int) for _ in range(20)]
+    [one.start() for one in started], [one.join() for one in started]
+taken = b"1" * (200 << 20)
+time.sleep(0.3)
+"""
+
+
+def test_threads_that_end_do_not_end_the_measuring() -> None:
+    assert peak_of_all([sys.executable, "-c", THREADS])[1] > 200
+
+
 @pytest.mark.slow
 def test_the_parts_of_a_file_share_its_footer(tmp_path: Path) -> None:
     project = SampleProject(tmp_path, sources=["t"], toml="\n[parts]\nmin_rows = 2000\n")

@@ -26,10 +26,7 @@ def peak_of_all(words: Sequence[str]) -> tuple[str, int]:
     most = 0
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:  # which writes less than a pipe holds
-            try:
-                most = max(most, sum(resident(process.pid)))
-            except OSError:
-                break
+            most = max(most, sum(resident(process.pid)))  # its record stays until it is waited for
             time.sleep(0.02)
         assert process.stdout is not None
         out = process.stdout.read()
