@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
-from cache.sealing import compact, is_sealed, parsed, sealed, unsealed
+from cache.sealing import compact, is_sealed, sealed, unsealed
+from cache.untrusted import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -8,7 +8,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from cache.sealing import compact, parsed, sealed, unsealed
+from cache.sealing import compact, sealed, unsealed
+from cache.untrusted import parsed
 
 if TYPE_CHECKING:
     import sqlite3

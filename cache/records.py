@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from cache.untrusted import decode
+
 PARTS = "parts: "
 Facts = tuple[str, str]
 """Type and digest of a column."""
@@ -92,8 +94,8 @@ _COLUMNS = msgspec.json.Decoder(dict[str, Facts])
 def from_text(text: str) -> ProductRecord | None:
     """Return a record as `from_builtins` does from its JSON, at once; None for what only Python's JSON can read."""
     try:
-        return _RECORDS.decode(text)
-    except (ValueError, RecursionError):  # such as NaN, numbers beyond all floats, and halves of surrogates
+        return decode(_RECORDS, text)
+    except ValueError:  # such as NaN, numbers beyond all floats, and halves of surrogates
         return None
 
 

@@ -23,7 +23,7 @@ from cache.housekeeping import past_record
 from cache.index import Index
 from cache.readonly import uri
 from cache.records import parts_of
-from cache.sealing import parsed
+from cache.untrusted import parsed
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 Row = Mapping[str, Any]

@@ -22,6 +22,7 @@ from cache.durability import synchronise
 from cache.locks import exclusive
 from cache.removal import name_beside, replace
 from cache.signatures import Signature, signature
+from cache.untrusted import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +48,9 @@ class _Record(msgspec.Struct):
     format: int
     size: int
     runs: list[Run]
+
+
+_RECORDS = msgspec.json.Decoder(_Record)
 
 
 class SparseCopy:
@@ -144,8 +148,8 @@ class SparseCopy:
 
     def _recorded(self) -> list[Run]:
         """Return the runs that the record has, [] if it cannot be read or is of another file."""
-        with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
-            found = msgspec.json.decode(self.place.with_name(RUNS).read_bytes(), type=_Record)
+        with contextlib.suppress(OSError, ValueError):
+            found = decode(_RECORDS, self.place.with_name(RUNS).read_bytes())
             if found.format == FORMAT and found.size == self._size:
                 return [run for run in found.runs if 0 <= run.start < run.stop <= self._size]
         return []

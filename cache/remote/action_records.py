@@ -18,6 +18,7 @@ from cache.records import PARTS, Artifact, Facts
 from cache.remote.envelopes import RefusedError, enclosed, opened
 from cache.remote.layout import FORMAT
 from cache.remote.signing import Signer
+from cache.untrusted import decode
 
 MOST_BYTES = 8 << 20
 """A longer record is neither written nor read."""
@@ -111,8 +112,8 @@ def decoded(data: bytes, key: str, trusted: Collection[str]) -> Believed:
         raise RefusedError("is longer than a record may be")
     envelope = opened(data, _DOMAIN)
     try:
-        record = _RECORDS.decode(envelope.body)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        record = decode(_RECORDS, envelope.body)
+    except ValueError as error:
         raise RefusedError("is damaged: it cannot be read") from error
     if record.key != key:
         raise RefusedError("is the record of another action")

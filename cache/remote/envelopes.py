@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from cache.remote.signing import Signer, is_signed
+from cache.untrusted import decode
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,8 +63,8 @@ def opened(data: bytes, domain: bytes) -> Opened:
     """Return the body of an envelope whose bytes are those that were written. Raises `RefusedError`."""
     first, _, body = data.partition(b"\n")
     try:
-        head = _HEADS.decode(first[:_MOST_HEAD])
-    except (msgspec.DecodeError, ValueError) as error:
+        head = decode(_HEADS, first[:_MOST_HEAD])
+    except ValueError as error:
         raise RefusedError("is damaged: its head cannot be read") from error
     if hashlib.sha256(body).hexdigest() != head.sha256:
         raise RefusedError("is damaged: its bytes are not those that were written")

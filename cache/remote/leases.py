@@ -17,6 +17,7 @@ import msgspec
 
 from cache.remote.bucket import AbsentError, BucketError
 from cache.remote.layout import lease_path
+from cache.untrusted import decode
 
 if TYPE_CHECKING:
     from cache.remote.bucket import Bucket, Persistent
@@ -30,6 +31,9 @@ class _Lease(msgspec.Struct, frozen=True):
     holder: str
     seconds: float
     renewed: int = 0
+
+
+_LEASES = msgspec.json.Decoder(_Lease)
 
 
 @dataclass
@@ -124,8 +128,8 @@ class Leases:
         except AbsentError:
             return None
         try:
-            return msgspec.json.decode(data, type=_Lease)
-        except (msgspec.DecodeError, ValueError, RecursionError):
+            return decode(_LEASES, data)
+        except ValueError:
             return _Lease("", self.seconds)
 
     def _text(self, renewed: int) -> bytes:

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from cache.remote.envelopes import RefusedError, enclosed, opened
+from cache.untrusted import decode
 
 PACK_FORMAT = 1
 """Hashed into the names of packs: a version that packs otherwise does not find those of another."""
@@ -89,8 +90,8 @@ def unpacked(data: bytes, address: str) -> tuple[Entry, ...]:
     inflating = zlib.decompressobj()
     deflated = opened(data, _DOMAIN).body
     try:
-        found = _PACKS.decode(inflating.decompress(deflated, _most_unpacked(deflated)))
-    except (zlib.error, msgspec.DecodeError, ValueError, RecursionError) as error:
+        found = decode(_PACKS, inflating.decompress(deflated, _most_unpacked(deflated)))
+    except (zlib.error, ValueError) as error:
         raise RefusedError("is damaged: it cannot be read") from error
     if found.address != address:
         raise RefusedError("is the pack of another name")

@@ -15,6 +15,7 @@ import msgspec
 
 from cache.errors import DamagedIndexError
 from cache.index import Index
+from cache.untrusted import decode
 from compiler.analysis.edges import Kind, to_record
 from compiler.analysis.shape import Shape
 from compiler.compiled import Compiled, Tier
@@ -78,14 +79,14 @@ def heads_in_use(index: Index, memos: Collection[str]) -> dict[str, Head]:
 
 def _head(text: str) -> Head | None:
     try:
-        return _HEADS.decode(text)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        return read_head(text)
+    except ValueError:
         return None  # written by nobody that this version knows: it is compiled again
 
 
 def read_head(text: str) -> Head:
-    """Return the small facts of a compiled rule as the index has them. Raises `msgspec.DecodeError`."""
-    return _HEADS.decode(text)
+    """Return the small facts of a compiled rule as the index has them. Raises ValueError."""
+    return decode(_HEADS, text)
 
 
 def load_body(index: Index, memo: str) -> Body:
@@ -96,8 +97,8 @@ def load_body(index: Index, memo: str) -> Body:
 def unpacked(packed: bytes) -> Body:
     """Return what the index keeps as the body of a rule. Raises `DamagedIndexError`."""
     try:
-        return _BODIES.decode(zlib.decompress(packed))
-    except (msgspec.DecodeError, zlib.error, ValueError, RecursionError) as error:
+        return decode(_BODIES, zlib.decompress(packed))
+    except (zlib.error, ValueError) as error:
         raise DamagedIndexError(f"the index is damaged: a compiled rule cannot be read: {error}") from error
 
 

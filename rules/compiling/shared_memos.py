@@ -23,6 +23,7 @@ from cache.index import CompiledRow
 from cache.remote.envelopes import RefusedError, enclosed, opened
 from cache.remote.packs import Entry, shards_of
 from cache.sealing import is_sealed
+from cache.untrusted import decode
 from compiler.fingerprint import digest_of, fingerprint
 from rules.compiling.compiled_records import Body, Head, Lineage, read_head
 from rules.config.front_matter import RuleOptions
@@ -197,16 +198,16 @@ class SharedMemos:
         if trusted and envelope.writer not in trusted:
             return None, envelope.writer
         try:
-            return _MEMOS.decode(envelope.body), envelope.writer
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            return decode(_MEMOS, envelope.body), envelope.writer
+        except ValueError as error:
             raise RefusedError("is damaged: a compiled rule cannot be read") from error
 
 
 def _is_text(sealed: str) -> bool:
     """Whether a row of `parsed` can be used."""
     try:
-        _TEXTS.decode(sealed)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        decode(_TEXTS, sealed)
+    except ValueError:
         return False
     return is_sealed(sealed)
 
@@ -216,9 +217,9 @@ def _checked(row: CompiledRow) -> Head:
     import pyarrow as pa
 
     try:
-        head, lineage = read_head(row.head), _LINEAGES.decode(row.lineage)
+        head, lineage = read_head(row.head), decode(_LINEAGES, row.lineage)
         inflating = zlib.decompressobj()
-        body = _BODIES.decode(inflating.decompress(row.body, _MOST_BODY))
+        body = decode(_BODIES, inflating.decompress(row.body, _MOST_BODY))
         arrow = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(head.schema["arrow"], validate=True)))
         columns = [name for name, _ in head.schema["columns"]]
         fits = (
@@ -232,15 +233,7 @@ def _checked(row: CompiledRow) -> Head:
             and arrow.names == columns == list(lineage.columns)
             and all(0 <= number < len(lineage.expressions) for *_, number in lineage.edges)
         )
-    except (
-        msgspec.DecodeError,
-        zlib.error,
-        pa.ArrowException,
-        ValueError,
-        TypeError,
-        KeyError,
-        RecursionError,
-    ) as error:
+    except (zlib.error, pa.ArrowException, ValueError, TypeError, KeyError) as error:
         raise RefusedError("is damaged: a compiled rule cannot be read") from error
     if not fits:
         raise RefusedError("is not consistent: what a compiled rule says does not fit together")

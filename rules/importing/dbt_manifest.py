@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from cache.untrusted import decode
 from rules.errors import UserError, Where
 from rules.importing.dbt_constraints import tests_of_constraints, written_down_only
 from rules.importing.dbt_frozen import asked_variables, frozen_words, reached_macros
-from rules.importing.dbt_nodes import COMPILE, Manifest, Metadata, Node, TestMetadata, read_manifest
+from rules.importing.dbt_nodes import COMPILE, Manifest, Metadata, Node, RunResults, TestMetadata, read_manifest
 from rules.importing.dbt_unit_tests import read_unit_tests
 from rules.importing.dbt_variables import values_of_variables
 from rules.importing.naming import SENSITIVE
@@ -120,11 +121,10 @@ def _asks(model: Node, manifest: Manifest) -> bool:
 def _was_full(root: Path, metadata: Metadata) -> bool:
     """Whether the run that wrote the manifest was one with --full-refresh, as run_results.json says."""
     try:
-        found = msgspec.json.decode((root / "target" / "run_results.json").read_bytes())
-    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
+        found = decode(msgspec.json.Decoder(RunResults), (root / "target" / "run_results.json").read_bytes())
+    except (OSError, ValueError):
         return False
-    same = found.get("metadata", {}).get("invocation_id") == metadata.invocation_id
-    return bool(same and found.get("args", {}).get("full_refresh"))
+    return found.metadata.invocation_id == metadata.invocation_id and found.args.full_refresh is True
 
 
 def _moment(text: str) -> datetime.datetime:

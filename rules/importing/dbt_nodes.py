@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cache.untrusted import decode
 from rules.errors import UserError, Where
 from rules.importing.origin import Relation
 
@@ -169,13 +170,26 @@ class UnitTestNode(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """Of the manifest: who wrote it, when and for which adapter."""
+    """Of the manifest or the results: who wrote it, when and for which adapter."""
 
     dbt_schema_version: str = ""
     generated_at: str = ""
     invocation_id: str | None = None
     project_name: str | None = None
     adapter_type: str | None = None
+
+
+class Arguments(msgspec.Struct):
+    """Of the command that wrote the results."""
+
+    full_refresh: bool | None = None
+
+
+class RunResults(msgspec.Struct):
+    """What an import reads of target/run_results.json."""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    args: Arguments = msgspec.field(default_factory=Arguments)
 
 
 class Manifest(msgspec.Struct):
@@ -209,8 +223,8 @@ def read_manifest(root: Path) -> Manifest:
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", code="import", where=Where(shown)) from error
     try:
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        manifest = decode(msgspec.json.Decoder(Manifest), data)
+    except ValueError as error:
         message = f"not a manifest that can be read: {error}"
         raise UserError(message, code="import", where=Where(shown), hint=f"write it anew: {COMPILE}") from error
     if "/manifest/" not in manifest.metadata.dbt_schema_version:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cache.untrusted import decode
 from rules.errors import UserError
 from rules.importing.origin import GivenRows, Model, Origin, Outside, Relation, Seed, Test, UnitTest
 
@@ -141,8 +142,8 @@ def _exported(root: Path, python: str) -> _Project:
         hint = f"{python} must have SQLMesh; run sqlmesh info in {root} to see what it says"
         raise UserError(f"SQLMesh cannot render the project: {reason}", code="import", hint=hint)
     try:
-        return msgspec.json.decode(lines[-1], type=_Project)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return decode(msgspec.json.Decoder(_Project), lines[-1])
+    except ValueError as error:
         raise UserError(f"what SQLMesh rendered cannot be read: {error}", code="import") from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cache.sealing import parsed
+from cache.untrusted import decode, parsed
 from rules.compiling.load_session import load
 from rules.errors import FAILED, UserError, unknown_product
 from rules.running.evidence import KEPT_BUILDS, LINES, Line, folder_of
@@ -17,6 +17,9 @@ from rules.running.manifest import NAME
 if TYPE_CHECKING:
     from rules.config.project import Project
     from rules.storage.store import Store
+
+
+_EXECUTIONS = msgspec.json.Decoder(Line)
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,8 @@ def _line(folder: Path, name: str) -> Line | None:
             for text in file:
                 if text.startswith(start):
                     found = text
-        return msgspec.json.decode(found, type=Line) if found is not None else None
-    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
+        return decode(_EXECUTIONS, found) if found is not None else None
+    except (OSError, ValueError):
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cache.keys import hash_json
+from cache.untrusted import decode
 from rules.errors import FAILED, UserError
 
 FORMAT = 1
@@ -72,6 +73,9 @@ class Holding(msgspec.Struct, frozen=True):
     seal: str = ""
 
 
+_HOLDINGS = msgspec.json.Decoder(Holding)
+
+
 def version_of(artifact: str, kind: str, partition_by: tuple[str, ...]) -> str:
     """Return the digest of a table and of how it is written: 32 hex digits."""
     return hash_json(
@@ -96,8 +100,8 @@ def _builtins(holding: Holding) -> dict[str, Any]:
 def is_whole(data: bytes) -> bool:
     """Whether this is what was written as published.json: an answer of a server may be damaged."""
     try:
-        found = msgspec.json.decode(data, type=Holding)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        found = decode(_HOLDINGS, data)
+    except ValueError:
         return False
     return found.format != FORMAT or found.seal == hash_json(_builtins(found))
 
@@ -106,8 +110,8 @@ def decoded(data: bytes, shown: str) -> Holding:
     """Return what published.json says. Raises `UserError` for a file that is not ours, or of a newer version."""
     hint = "nothing was touched; publish to another place, or remove what is there yourself"
     try:
-        found = msgspec.json.decode(data, type=Holding)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        found = decode(_HOLDINGS, data)
+    except ValueError as error:
         message = f"{shown} holds a {NAME} that no publish wrote"
         raise UserError(message, code="exists", hint=hint, exit_code=FAILED) from error
     if found.format != FORMAT:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cache.untrusted import decode
 from rules.running.evidence import KEPT_BUILDS, LINES, Line
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def _operators(root: Path, wanted: set[str], builds: Iterable[str]) -> dict[str,
             continue
         for text in reversed(lines):
             try:
-                line = decoder.decode(text)
-            except (msgspec.DecodeError, ValueError, RecursionError):  # a killed build left it unfinished
+                line = decode(decoder, text)
+            except ValueError:  # a killed build left it unfinished
                 continue
             if line.name in wanted and line.name not in found and line.operators:
                 found[line.name] = [

@@ -108,6 +108,14 @@ def test_an_incremental_model_must_be_compiled_as_a_full_query(dbt: DbtProject) 
     said = refused(dbt)
     assert said.startswith("compiled SQL of incremental models may hold only new rows: daily")
     assert "dbt compile --full-refresh" in said
+    for text in (
+        "[]",
+        '{"metadata": [], "args": {}}',
+        '{"metadata": {"invocation_id": "one"}, "args": 1}',
+        "[" * 100_000,
+    ):
+        (dbt.root / "target" / "run_results.json").write_text(text, encoding="utf-8")
+        assert refused(dbt) == said
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(dbt: DbtProject) -> None:
