@@ -22,8 +22,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cache.own_names import is_build, is_part
 from cache.reachable import objects_of, reasons
-from cache.removal import is_build, is_part, remove_evidence
+from cache.removal import remove_evidence
 from cache.retention import Choice, Fate, choose, recomputable, strongest
 from cache.signatures import SEAL_NS
 

@@ -17,7 +17,8 @@ import re
 from typing import TYPE_CHECKING
 
 from cache.durability import synchronise
-from cache.removal import is_download, remove_download, replace
+from cache.own_names import is_download
+from cache.removal import remove_download, replace
 
 if TYPE_CHECKING:
     from pathlib import Path

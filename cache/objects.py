@@ -26,10 +26,9 @@ from cache.durability import synchronise
 from cache.errors import ObjectError, StoreError, UnreadableObjectError
 from cache.filedigest import file_digest
 from cache.locks import READERS
+from cache.own_names import is_partial, is_temporary
 from cache.ownership import claim, make_files
 from cache.removal import (
-    is_partial,
-    is_temporary,
     remove_object,
     remove_objects,
     remove_partial,

@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING
 
 from cache.durability import synchronise
 from cache.objects import seal
+from cache.own_names import is_written, name_beside
 from cache.ownership import claim, make_files
-from cache.removal import (
-    clear_beside,
-    is_written,
-    name_beside,
-    remove_beside,
-    remove_link,
-    remove_written,
-    replace,
-)
+from cache.removal import clear_beside, remove_beside, remove_link, remove_written, replace
 from cache.signatures import SEAL_NS
 
 if TYPE_CHECKING:

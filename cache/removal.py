@@ -15,42 +15,37 @@ import stat
 from typing import TYPE_CHECKING
 
 from cache.exchange import renamed
+from cache.own_names import (
+    BESIDE,
+    BUILD,
+    DOWNLOAD,
+    GENERATION,
+    OBJECT,
+    PAGE_OF_DATA,
+    PART,
+    PARTIAL,
+    TEMPORARY,
+    WRITTEN,
+    beside,
+    is_exported,
+    name_beside,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
-_TEMPORARY = re.compile(r"[0-9a-f]{32}(\.parquet(#\d+)?)?")
-"""A file, link or folder in tmp/; with #1 behind it, one that the engine had not finished."""
-_PARTIAL = re.compile(r"[0-9a-f]{64}\.partial")
-"""The beginning of a file in tmp/ that is fetched from a shared cache."""
-_OBJECT = re.compile(r"[0-9a-f]{2,}\.parquet")
-_PART = re.compile(r"part-\d{5,}\.parquet")
-_BUILD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
-"""A build's folder in evidence/."""
-_BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.new")
-"""A file, link or exported folder that was to replace another when its process was killed."""
-_DOWNLOAD = re.compile(r"[0-9a-f]{32}")
-"""The folder of a file in downloads/, named by the digest of its bytes."""
-_WRITTEN = re.compile(r"[^\W\d]\w*-[0-9a-f]{16}\.parquet")
-"""A product's table as its author wishes it, see `cache.products`."""
-_GENERATION = re.compile(r"[0-9a-f]{32}")
-"""A version of a published table: a folder of exported files."""
-_EXPORTED = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.[a-z.0-9]+")
-"""A file of an exported folder, see `exported_name`."""
-_PAGE_OF_DATA = re.compile(r"(table-[A-Za-z0-9_]+|build-[0-9]{8}T[0-9]{6}-[0-9a-f]{6})\.js")
-"""A file of a site, see `rules.site.pages`."""
-
 
 def remove_temporary(path: Path) -> None:
     """Remove a file or link in tmp/, if there is one. Raises OSError, or ValueError for another name than ours."""
-    _remove(path, _TEMPORARY)
+    _remove(path, TEMPORARY)
 
 
 def remove_partial(path: Path) -> None:
     """Remove the beginning of a file that was being fetched, if there is one. Raises as `remove_temporary` does."""
-    _remove(path, _PARTIAL)
+    _remove(path, PARTIAL)
 
 
 def remove_object(path: Path) -> None:
@@ -58,14 +53,14 @@ def remove_object(path: Path) -> None:
 
     The object of a table in parts is a folder of links, which are removed with it; so are files in place of these.
     """
-    _require(path, _OBJECT)
+    _require(path, OBJECT)
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _remove_one(folder, path.name)
 
 
 def remove_written(path: Path) -> None:
     """Remove a product's published file, if there is one. Raises as `remove_temporary` does."""
-    _remove(path, _WRITTEN)
+    _remove(path, WRITTEN)
 
 
 def remove_objects(folder: Path, names: Iterable[str]) -> None:
@@ -75,7 +70,7 @@ def remove_objects(folder: Path, names: Iterable[str]) -> None:
     """
     with contextlib.suppress(FileNotFoundError), _opened(folder) as shelf:
         for name in names:
-            if not _OBJECT.fullmatch(name):
+            if not OBJECT.fullmatch(name):
                 raise ValueError(f"{name} does not have one of our names")
             _remove_one(shelf, name)
         with contextlib.suppress(OSError):  # it holds others
@@ -95,51 +90,31 @@ def remove_scratch(path: Path) -> None:
 
     Links in it are removed themselves; a file system that is mounted in it is an error.
     """
-    _require(path, _TEMPORARY)
+    _require(path, TEMPORARY)
     with _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
 
 
 def remove_evidence(path: Path) -> None:
     """Remove the folder of a build in evidence/ with all that is in it. Raises as `remove_scratch` does."""
-    _require(path, _BUILD)
+    _require(path, BUILD)
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
 
 
 def remove_download(path: Path) -> None:
     """Remove the folder of a file in downloads/ with all that is in it. Raises as `remove_scratch` does."""
-    _require(path, _DOWNLOAD)
+    _require(path, DOWNLOAD)
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
-
-
-def is_download(name: str) -> bool:
-    """Whether a name in downloads/ is that of a file's folder."""
-    return _DOWNLOAD.fullmatch(name) is not None
-
-
-def is_build(name: str) -> bool:
-    """Whether a name in evidence/ is a build's."""
-    return _BUILD.fullmatch(name) is not None
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a name in tmp/ is one that we give."""
-    return _TEMPORARY.fullmatch(name) is not None
-
-
-def is_partial(name: str) -> bool:
-    """Whether a name in tmp/ is that of the beginning of a file."""
-    return _PARTIAL.fullmatch(name) is not None
 
 
 def clear_beside(folder: Path) -> None:
     """Remove the unfinished replacements that killed processes left in a folder of the store. Raises OSError."""
     with os.scandir(folder) as entries:
-        left = [entry.name for entry in entries if _BESIDE.fullmatch(entry.name)]
+        left = [entry.name for entry in entries if BESIDE.fullmatch(entry.name)]
     for name in left:
-        _remove(folder / name, _BESIDE)
+        _remove(folder / name, BESIDE)
 
 
 def replace(fresh: Path, target: Path) -> None:
@@ -238,34 +213,9 @@ def cut_short(file: BinaryIO, size: int) -> None:
     file.truncate()
 
 
-def name_beside(target: Path) -> Path:
-    """Return a name for what is to replace `target`; `clear_beside` removes what is left of that name."""
-    return target.with_name(f".{_shortened(target.name)}.{os.urandom(16).hex()}.new")
-
-
-def is_written(name: str) -> bool:
-    """Whether a file is a product's published file, by its name."""
-    return _WRITTEN.fullmatch(name) is not None
-
-
-def exported_name(number: int, artifact: str, extension: str) -> str:
-    """Return the name of the file that holds part `number` of an exported table. extension: with the dot."""
-    return f"part-{number:05d}-{artifact[:12]:0<12}{extension}"
-
-
-def is_exported(name: str) -> bool:
-    """Whether a file in an exported folder has a name that only we give."""
-    return _EXPORTED.fullmatch(name) is not None
-
-
-def is_page_of_data(name: str) -> bool:
-    """Whether a file of a site is the data of one table or build, by its name."""
-    return _PAGE_OF_DATA.fullmatch(name) is not None
-
-
 def remove_page_of_data(path: Path) -> None:
     """Remove the data of a table or build that a site no longer has. Raises as `remove_temporary` does."""
-    _remove(path, _PAGE_OF_DATA)
+    _remove(path, PAGE_OF_DATA)
 
 
 def publish(fresh: Path, target: Path) -> None:
@@ -289,7 +239,7 @@ def remove_draft(draft: Path, name: str | None = None) -> None:
 
     Raises OSError, or ValueError for another folder than ours.
     """
-    _require(draft, _BESIDE)
+    _require(draft, BESIDE)
     path = draft if name is None else draft / name
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as folder:
         _clear(folder, path.name, os.fstat(folder).st_dev)
@@ -344,7 +294,7 @@ def remove_beside(path: Path) -> bool:
     Return whether all of it could go: a file of another name, and the folders above it, keep their place. Raises
     OSError, or ValueError for another name than ours.
     """
-    _require(path, _BESIDE)
+    _require(path, BESIDE)
     with _opened(path.parent) as folder:
         try:
             is_folder = stat.S_ISDIR(os.lstat(path.name, dir_fd=folder).st_mode)
@@ -361,8 +311,8 @@ def remove_generation(path: Path) -> bool:
 
     Return whether all of it could go. Raises OSError, or ValueError for another name than ours.
     """
-    if not _GENERATION.fullmatch(path.name):
-        _require(path, _BESIDE)
+    if not GENERATION.fullmatch(path.name):
+        _require(path, BESIDE)
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path.parent) as folder:
         return _clear_exported(folder, path.name, os.fstat(folder).st_dev)
     return True
@@ -373,25 +323,12 @@ def clear_unfinished(folder: Path, names: Iterable[str]) -> None:
 
     The caller knows that nobody else is replacing them.
     """
-    starts = tuple(f".{_shortened(name)}." for name in names)
+    starts = tuple(f".{shortened(name)}." for name in names)
     with os.scandir(folder) as entries:
         left = [one.name for one in entries
-                if _BESIDE.fullmatch(one.name) and (one.is_symlink() or one.name.startswith(starts))]  # fmt: skip
+                if BESIDE.fullmatch(one.name) and (one.is_symlink() or one.name.startswith(starts))]  # fmt: skip
     for name in left:
-        _remove(folder / name, _BESIDE)
-
-
-def beside(target: Path) -> list[Path]:
-    """Return what is beside `target` and was to replace it. Raises OSError."""
-    start = f".{_shortened(target.name)}."
-    with os.scandir(target.parent) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(start) and _BESIDE.fullmatch(entry.name)]
-    return [target.with_name(name) for name in names if len(name) == len(start) + 36]
-
-
-def _shortened(name: str) -> str:
-    """Return the beginning of a name, which leaves room for more: a file's name has 255 bytes at most."""
-    return os.fsencode(name)[:80].decode(errors="ignore")
+        _remove(folder / name, BESIDE)
 
 
 def _clear_exported(folder: int, name: str, device: int) -> bool:
@@ -430,11 +367,6 @@ def _require(path: Path, names: re.Pattern[str]) -> None:
         raise ValueError(f"{path} does not have one of our names")
 
 
-def is_part(name: str) -> bool:
-    """Whether a name is that of a link in the folder of a table in parts."""
-    return _PART.fullmatch(name) is not None
-
-
 def _remove_one(shelf: int, name: str) -> None:
     """Remove an object from its folder, if it is there."""
     with contextlib.suppress(FileNotFoundError):
@@ -454,7 +386,7 @@ def _clear_links(folder: int, name: str) -> None:
             listed = [
                 one.name
                 for one in entries
-                if _PART.fullmatch(one.name) and (one.is_symlink() or one.is_file(follow_symlinks=False))
+                if PART.fullmatch(one.name) and (one.is_symlink() or one.is_file(follow_symlinks=False))
             ]
         for link in listed:
             os.unlink(link, dir_fd=inside)

@@ -20,7 +20,8 @@ import xxhash
 
 from cache.durability import synchronise
 from cache.locks import exclusive
-from cache.removal import name_beside, replace
+from cache.own_names import name_beside
+from cache.removal import replace
 from cache.signatures import Signature, signature
 from cache.untrusted import decode
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cache.removal import beside, exchange, is_exported, name_beside, publish, remove_beside, replace
+from cache.own_names import beside, is_exported, name_beside
+from cache.removal import exchange, publish, remove_beside, replace
 from rules.errors import FAILED, USAGE, UserError
 
 Mode = Literal["error", "overwrite", "append"]

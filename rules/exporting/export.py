@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
 
-from cache.removal import exported_name
+from cache.own_names import exported_name
 from cache.table_files import read_batches, schema_of
 from compiler.names.resolve import column_suggestion
 from rules.errors import UserError

@@ -23,7 +23,8 @@ from cache.durability import synchronise
 from cache.errors import UnreadableTableError
 from cache.filedigest import file_digest
 from cache.keys import hash_json
-from cache.removal import name_beside, remove_beside, replace
+from cache.own_names import name_beside
+from cache.removal import remove_beside, replace
 from cache.table_files import files_of, read_batches, schema_of
 from compiler.names.resolve import column_suggestion
 from rules.errors import FAILED, UserError

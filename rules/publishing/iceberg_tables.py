@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from cache.durability import synchronise
-from cache.removal import name_beside, publish, remove_beside
+from cache.own_names import name_beside
+from cache.removal import publish, remove_beside
 from rules.formats.table_files import ID, with_children
 
 if TYPE_CHECKING:

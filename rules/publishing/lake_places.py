@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cache.durability import synchronise
+from cache.own_names import name_beside
 from cache.remote.bucket import BucketError
-from cache.removal import clear_beside, name_beside, remove_draft, rename
+from cache.removal import clear_beside, remove_draft, rename
 from rules.errors import FAILED, UserError
 from rules.publishing.places import REQUEST_SECONDS, Folder, Objects
 

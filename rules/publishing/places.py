@@ -18,8 +18,9 @@ import xxhash
 from cache.durability import synchronise
 from cache.filedigest import file_digest
 from cache.locks import exclusive
+from cache.own_names import is_exported, name_beside
 from cache.remote.bucket import AbsentError, BucketError, Persistent
-from cache.removal import clear_unfinished, is_exported, name_beside, remove_generation, remove_link, replace, rewrite
+from cache.removal import clear_unfinished, remove_generation, remove_link, replace, rewrite
 from rules.errors import FAILED, UserError
 from rules.publishing.holding import NAME, TABLES, VIEWS, HeldFile, is_whole
 

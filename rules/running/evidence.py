@@ -22,7 +22,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from cache.removal import is_build, remove_evidence
+from cache.own_names import is_build
+from cache.removal import remove_evidence
 from compiler.fingerprint import digest_of
 from rules.config.profiles import Profile
 from rules.engine.protocol import EngineInput, Executed, Observation, Operator

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cache.removal import beside, clear_unfinished, is_page_of_data, overwrite, remove_page_of_data, rewrite
+from cache.own_names import beside, is_page_of_data
+from cache.removal import clear_unfinished, overwrite, remove_page_of_data, rewrite
 from rules.errors import FAILED, USAGE, UserError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cache.removal import clear_beside, name_beside, publish, remove_draft
+from cache.own_names import name_beside
+from cache.removal import clear_beside, publish, remove_draft
 from rules.compiling.load_session import load
 from rules.compiling.memo_proof import Bodies, believing_memos
 from rules.config.toml_text import toml_key, toml_value
