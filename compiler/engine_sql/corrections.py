@@ -26,6 +26,7 @@ from compiler.engine_sql.workarounds.casts import may_have_lost_casts
 from compiler.engine_sql.workarounds.constants import may_have_kept_constants, may_have_kept_single_rows
 from compiler.engine_sql.workarounds.distinct_counts import may_have_counted_null
 from compiler.engine_sql.workarounds.extremes import float_extremes
+from compiler.engine_sql.workarounds.first_rows import numbers_rows_of_keys
 from compiler.engine_sql.workarounds.join_conditions import (
     may_have_filtered_null_safe,
     may_have_joined_null_safe,
@@ -123,6 +124,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "keys-of-joined-groups": may_have_left_out_keys,
     "limit-order": takes_any_rows,
     "lossy-casts": may_have_lost_casts,
+    "neighbours-of-first-rows": numbers_rows_of_keys,
     "null-safe-filters": may_have_filtered_null_safe,
     "null-safe-joins": may_have_joined_null_safe,
     "nulls-of-null-safe-joins": may_have_lost_nulls,

@@ -17,6 +17,7 @@ from compiler.engine_sql.workarounds.casts import keep_lossy_casts
 from compiler.engine_sql.workarounds.constants import forget_constants
 from compiler.engine_sql.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.engine_sql.workarounds.extremes import order_float_extremes
+from compiler.engine_sql.workarounds.first_rows import compare_neighbours
 from compiler.engine_sql.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.engine_sql.workarounds.join_names import set_apart_joined_names
 from compiler.engine_sql.workarounds.joins import mirror_right_joins
@@ -54,7 +55,8 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     keep_lossy_casts,
     forget_absent_lists,
     forget_constants,
-    read_unions_in_order,
+    compare_neighbours,
+    read_unions_in_order,  # puts filters around its branches
     count_values_that_are_not_null,
     hide_unique_keys,
     drop_repeated_keys,

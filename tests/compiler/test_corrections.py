@@ -47,6 +47,10 @@ CORRECTED: dict[str, tuple[str, ...]] = {
         "WITH c AS (SELECT t.i, CAST(t.m AS BIGINT) AS v FROM t) SELECT c.i FROM c WHERE c.v > 1",
         "SELECT t.i FROM t WHERE CAST(t.i AS BOOLEAN) IS FALSE",
     ),
+    "neighbours-of-first-rows": (
+        "SELECT t.s FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY t.i ORDER BY t.m) = 1",
+        "WITH c AS (SELECT t.s, ROW_NUMBER() OVER (PARTITION BY t.i) AS n FROM t) SELECT c.s FROM c WHERE c.n < 2",
+    ),
     "null-safe-filters": (
         "SELECT t.i FROM t JOIN u ON t.s = u.s, u AS v WHERE v.i IS NOT DISTINCT FROM COALESCE(t.i, u.i)",
         "SELECT t.i FROM t WHERE EXISTS (SELECT 1 FROM u JOIN u AS v USING (i) WHERE u.s IS NOT DISTINCT FROM t.s)",
