@@ -14,6 +14,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from cache.durability import synchronise
 from cache.exchange import renamed
 from cache.own_names import (
     BESIDE,
@@ -156,11 +157,35 @@ def rewrite(target: Path, data: bytes, *, expected: bytes | None = None) -> bool
     return True
 
 
-def _opened_beside(target: Path) -> tuple[Path, BinaryIO]:
+def create(target: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file that does not exist yet, whole or not at all. mode: its permissions, less the process's mask.
+
+    What killed processes left of it goes. Raises FileExistsError if something has its name, and OSError.
+    """
+    try:
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        _clear_former(target)
+        fresh, file = _opened_beside(target, mode)
+        try:
+            with file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                publish(fresh, target)
+        finally:
+            fresh.unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):  # a folder that may be written and not read
+            synchronise(target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def _opened_beside(target: Path, mode: int = 0o666) -> tuple[Path, BinaryIO]:
     """Make a file that is to replace `target`; its lock, which ends with this process, keeps it from others."""
     while True:
         fresh = name_beside(target)
-        file = fresh.open("xb")
+        file = os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if fresh.exists():  # else somebody took it for one that was left
@@ -190,9 +215,8 @@ def create_all(files: Mapping[Path, bytes]) -> None:
     try:
         for target, data in files.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                made.append(target)
-                file.write(data)
+            create(target, data)
+            made.append(target)
     except OSError as error:
         for one in made:
             with contextlib.suppress(OSError):

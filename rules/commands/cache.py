@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rules.config.project import load_project
@@ -17,7 +18,6 @@ from rules.wording import byte_size, duration, plural, table_lines
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from cache.shared_index import SharedUsage
     from cache.usage import Savings
@@ -132,6 +132,7 @@ def _keygen(options: argparse.Namespace, output: Output) -> int:
     """Write a fresh secret key to a file that does not exist yet; print the public one."""
     if len(options.what) != 1:
         raise UserError("name one file for the secret key", code="usage", hint="rules cache keygen FILE")
+    from cache.removal import create
     from cache.remote.signing import Signer, generate
     from rules.storage.shared_connection import INSTALL
 
@@ -143,8 +144,7 @@ def _keygen(options: argparse.Namespace, output: Output) -> int:
         raise UserError(message, code="cache-key", hint=INSTALL) from error
     place = os.path.expanduser(options.what[0])  # noqa: PTH111 — shown as it was given
     try:
-        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(f"{secret}\n")
+        create(Path(place), f"{secret}\n".encode(), 0o600)
     except OSError as error:
         message = f"the key cannot be written to {options.what[0]}: {error.strerror}"
         raise UserError(message, code="cache-key", hint="no file is replaced by a key") from error
