@@ -6,8 +6,10 @@ asked for here.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,6 +30,8 @@ IN_PIECES = 16 << 20
 _LONG = 60.0
 _LITTLE = 1 << 20
 """Requests that move more bytes than this may take so many seconds."""
+_UNUSUAL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|#\d+\Z")
+"""In names of files that obstore gives to no object: control characters, bytes that are no text, numbers of its own."""
 
 
 class ObstoreBucket:
@@ -138,11 +142,36 @@ class ObstoreBucket:
                 continue
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """As `Bucket` says."""
+        """As `Bucket` says. In a folder, links and what no bucket could hold are left out."""
+        if isinstance(self._store, LocalStore):
+            yield from self._files(prefix)
+            return
         listed = done(lambda: iter(obstore.list(self._store, prefix)))
         while (page := done(lambda: next(listed, None))) is not None:
             for one in page:
                 yield Entry(one["path"], one["size"], one["last_modified"], one["e_tag"])
+
+    def _files(self, prefix: str) -> Iterator[Entry]:
+        """List a folder. obstore follows links in it, without end where they loop, and fails at an unusual name."""
+        pending = [prefix.rstrip("/")]
+        while pending:
+            folder = pending.pop()
+            files, folders = done(lambda: _in_folder(f"{self._store.prefix}/{folder}"))  # noqa: B023 — called at once
+            pending += [f"{folder}/{name}" for name in folders]
+            for name in files:
+                with contextlib.suppress(AbsentError):  # removed meanwhile
+                    yield self.entry(f"{folder}/{name}")
+
+
+def _in_folder(folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of the files and of the folders in a folder, as far as a bucket could have them."""
+    try:
+        with os.scandir(folder) as entries:
+            named = [one for one in entries if not _UNUSUAL.search(one.name)]
+    except FileNotFoundError:
+        return [], []
+    files = [one.name for one in named if one.is_file(follow_symlinks=False)]
+    return files, [one.name for one in named if one.is_dir(follow_symlinks=False)]
 
 
 def _opened(url: str, timeout: float, *, writes: bool) -> Any:

@@ -124,7 +124,8 @@ def _push(options: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(document("cache", status="failed" if report.unsent else "ok", **report.fields))
     elif output.verbosity >= 0:
-        output.result([report.line or "nothing to send: the shared cache has it all"])
+        nothing = "nothing was sent" if report.unsent else "nothing to send: the shared cache has it all"
+        output.result([report.line or nothing])
     return FAILED if report.unsent else 0
 
 
@@ -132,8 +133,8 @@ def _keygen(options: argparse.Namespace, output: Output) -> int:
     """Write a fresh secret key to a file that does not exist yet; print the public one."""
     if len(options.what) != 1:
         raise UserError("name one file for the secret key", code="usage", hint="rules cache keygen FILE")
-    from cache.removal import create
     from cache.remote.signing import Signer, generate
+    from cache.removal import create
     from rules.storage.shared_connection import INSTALL
 
     try:

@@ -199,9 +199,12 @@ class SharedCache:
         record = self.record(key)
         is_theirs = record is not None and record.artifact == artifact.artifact
         is_old = self.connection.is_old(key)
-        if not self.settings.writes or self.report.off or (is_theirs and not is_old):
+        if not self.settings.writes or (is_theirs and not is_old):
             return
         if not self._holds(artifact):  # it is in the shared cache alone
+            return
+        if self.report.off:
+            self.report.count(unsent=int(self.is_believed))
             return
         with self._lock:
             self._told.add(key)

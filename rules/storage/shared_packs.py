@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -22,11 +24,20 @@ WORTH = 20
 """Packs are asked for once so many things are needed; fewer are asked for, or made, one by one."""
 
 
+_MOST_KEPT = 512 << 20
+"""Bytes of memory that the packs of one command may take; what others hold is looked for elsewhere, or made."""
+_AN_ENTRY = 512
+"""Bytes of memory that an entry takes beside its data, at most."""
+_LARGE = 256 << 10
+"""Packs of more bytes are unpacked one at a time, since each may take many times that until it is read."""
+
+
 class _There(NamedTuple):
-    """A pack as it was read. is_old: it would be collected before long."""
+    """A pack as it was read. is_old: it would be collected before long; is_left: it was too much to be kept."""
 
     entries: tuple[Entry, ...]
     is_old: bool = False
+    is_left: bool = False
 
 
 _NOTHING = _There(())
@@ -53,6 +64,8 @@ class SharedPacks:
         self._kinds: dict[Kind, _Packs] = {}
         self._writing: list[Future[None]] = []
         self._distrusted: set[Kind] = set()
+        self._unpacking, self._keeping = threading.Lock(), threading.Lock()
+        self._kept = 0
 
     def describe(self, kind: Kind, scope: str, shards: int) -> None:
         """Say which packs of a kind this command is about; nothing is asked for yet."""
@@ -63,7 +76,7 @@ class SharedPacks:
         packs = self._kinds.get(kind)
         if packs is not None and kind not in self._distrusted:
             for shard in sorted({shard_of(name, packs.shards) for name in names} - packs.asked.keys()):
-                packs.asked[shard] = self._pool().submit(self._read, packs.address(shard))
+                packs.asked[shard] = self._pool().submit(self._read_and_keep, packs.address(shard))
 
     def entries(self, kind: Kind) -> list[Entry]:
         """Return the entries of the packs that were asked for."""
@@ -99,6 +112,8 @@ class SharedPacks:
         address = packs.address(shard)
         asked = packs.asked.get(shard)
         there = asked.result() if asked is not None else self._read(address)
+        if there.is_left:
+            there = self._read(address)
         data = packed(address, merged(fresh, there.entries))
         bucket = self._connection.bucket()
         if data is not None and bucket is not None:
@@ -108,6 +123,18 @@ class SharedPacks:
             except BucketError as error:  # what is not in a pack is found otherwise
                 self._connection.count(error)
 
+    def _read_and_keep(self, address: str) -> _There:
+        """Read a pack that is kept until the command ends, unless those that are kept take too much memory."""
+        there = self._read(address)
+        size = sum(_AN_ENTRY + len(one.data) for one in there.entries)
+        with self._keeping:
+            is_left = self._kept + size > _MOST_KEPT
+            self._kept += 0 if is_left else size
+        if is_left:
+            self._connection.report.refuse("is a pack, and all packs together are larger than this command keeps")
+            return there._replace(entries=(), is_left=True)
+        return there
+
     def _read(self, address: str) -> _There:
         """Read a pack. A bucket that does not answer is as good as one that has none."""
         bucket, connection, path = self._connection.bucket(), self._connection, pack_path(address)
@@ -116,7 +143,8 @@ class SharedPacks:
         for attempt in range(_READS):
             try:
                 stored = connection.read(bucket, path, MOST_PACKED)
-                entries = unpacked(stored.data, address)
+                with self._unpacking if len(stored.data) > _LARGE else contextlib.nullcontext():
+                    entries = unpacked(stored.data, address)
             except AbsentError:
                 return _NOTHING
             except BucketError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -16,10 +18,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from obstore.exceptions import GenericError
 
-from cache.remote.bucket import Persistent
+from cache.remote.bucket import BucketError, DeniedError, Persistent
 from cache.remote.leases import Leases
+from cache.remote.obstore_errors import done
 from support import inprocess
+from support.forks import shared
 from support.projects import SampleProject
 
 RULES = {
@@ -550,6 +555,29 @@ def test_secret_keys_are_kept_nowhere(tmp_path: Path, remote: str, monkeypatch: 
     assert "no file is replaced" in inprocess.run(made, "cache", "keygen", str(file), expect=2).stderr
 
 
+def test_a_key_that_is_killed_while_it_is_made_is_whole_or_not_there(tmp_path: Path) -> None:
+    made = SampleProject(tmp_path / "a")
+    first = tmp_path / "first.key"
+    steps = shared().run(made.root, "cache", "keygen", str(first), kill_at=-1).steps
+    assert steps
+    for number in range(len(steps)):
+        file = tmp_path / f"{number}.key"
+        assert shared().run(made.root, "cache", "keygen", str(file), kill_at=number).code != 0
+        if not file.exists():
+            assert inprocess.run(made, "cache", "keygen", str(file)).stdout.startswith("ed25519:")
+        assert len(file.read_text()) == len(first.read_text())
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert {one.suffix for one in tmp_path.iterdir()} == {"", ".key"}  # nothing is left of what was killed
+
+
+def test_a_key_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
+    limited = f"ulimit -f 0; exec {sys.executable} -m rules cache keygen {tmp_path}/own.key"
+    ran = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "File too large" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_audit_of_other_builders_keeps_what_differs(tmp_path: Path, remote: str) -> None:
     """A writer that everybody believes has recorded a table that the rule does not yield."""
     liar = project(tmp_path / "liar", remote)
@@ -609,6 +637,60 @@ def test_what_nobody_uses_is_collected_and_what_is_damaged_found(tmp_path: Path,
     assert inprocess.run(made, "gc", "--remote", "--dry-run", "--json").document["removed"]["objects"] == count
     assert inprocess.run(made, "gc", "--remote", "--json").document["removed"]["objects"] == count
     assert [*stored(remote, "actions"), *stored(remote, "objects")] == [foreign]
+
+
+def test_what_no_bucket_could_hold_is_passed_over_in_a_folder(tmp_path: Path, remote: str) -> None:
+    made = project(tmp_path / "a", remote)
+    inprocess.build(made)
+    actions, objects = (tmp_path / "remote" / "rules-v1" / kind for kind in ("actions", "objects"))
+    count = len(stored(remote, "actions")) + len(stored(remote, "objects"))
+    shard = next(objects.iterdir())
+    outside = tmp_path / "outside" / f"{'1' * 62}.parquet"
+    outside.parent.mkdir()
+    outside.write_text("mine")
+    os.utime(outside, (0, 0))
+    (shard / "loop").symlink_to("loop")
+    (shard / f"{'2' * 62}.parquet").symlink_to(f"{'2' * 62}.parquet")
+    (shard / f"{'3' * 62}.parquet").symlink_to(outside)
+    (objects / "cc").symlink_to(outside.parent)
+    (actions / "up").symlink_to(actions)
+    os.mkfifo(shard / f"{'4' * 62}.parquet")
+    (shard / f"{'5' * 62}.parquet").mkdir()
+    for name in ("a\nb", "a#3", os.fsdecode(b"\xff")):
+        (actions / name).mkdir()
+        (actions / name / name).write_text("{}")
+    assert inprocess.run(made, "cache", "verify", "--remote", "--json").document["checked"] == count
+    assert inprocess.run(made, "gc", "--remote", "--json").document["kept"]["objects"] == count
+    assert outside.read_text() == "mine"
+
+
+def test_what_the_system_says_of_a_folder_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = project(tmp_path / "a", f"file://{tmp_path}/file/remote")
+    for command in ("build",), ("cache", "push"):
+        ran = inprocess.run(made, *command, expect=int("push" in command))
+        assert "the shared cache was not used any more: not a directory" in ran.stderr
+        assert "4 results could not be sent" in ran.stderr
+    assert ran.stdout == "nothing was sent\n"
+    for command in (("gc", "--remote"), ("cache", "verify", "--remote")):
+        assert "the shared cache cannot be used: not a directory" in inprocess.run(made, *command, expect=1).stderr
+
+
+def test_a_folder_that_may_only_be_read_denies_access(tmp_path: Path) -> None:
+    def refused(error: Exception) -> BucketError:
+        def work() -> None:
+            raise error
+
+        with pytest.raises(BucketError) as raised:
+            done(work)
+        return raised.value
+
+    text = f"Generic LocalFileSystem error: Unable to open file {tmp_path}/x#1: Read-only file system (os error 30)"
+    assert isinstance(refused(GenericError(text)), DeniedError)
+    assert isinstance(refused(OSError(errno.EACCES, "no", str(tmp_path))), DeniedError)
+    assert str(refused(GenericError("Unable to copy data to file: No space left on device (os error 28)"))) == (
+        "no space left on device"
+    )
 
 
 def test_what_is_in_use_is_renewed(tmp_path: Path, remote: str) -> None:

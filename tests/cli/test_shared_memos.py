@@ -125,6 +125,29 @@ def test_a_flipped_byte_of_a_pack_is_refused_and_said(tmp_path: Path, remote: st
 
 
 @pytest.mark.slow
+def test_packs_that_are_too_much_together_are_left_as_they_are(
+    tmp_path: Path, remote: str, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inprocess.build(project(tmp_path / "a", remote))
+    before = {pack: unpacked(pack.read_bytes(), address(pack)) for pack in packs(remote)}
+    compiled.clear()
+    monkeypatch.setattr("rules.storage.shared_packs._MOST_KEPT", 1000)
+    made = project(tmp_path / "b", remote)
+    made.edit("rules/r20.sql", "a.id,", "a.id, 1 AS one,")
+    built = inprocess.build(made)
+    assert built.executed == {"r20"}  # the records are there one by one
+    assert len(compiled) == COUNT + CHECKS
+    assert refusals(built) == {"is a pack, and all packs together are larger than this command keeps": 2}
+    for pack, entries in before.items():  # what was not kept has not been lost
+        there = unpacked(pack.read_bytes(), address(pack))
+        assert {(one.name, one.key) for one in entries} < {(one.name, one.key) for one in there}
+
+
+def refusals(built: inprocess.Ran) -> dict[str, int]:
+    return {one["reason"]: one["count"] for one in built.document["shared"]["refused"]}
+
+
+@pytest.mark.slow
 def test_a_pack_under_the_name_of_another_is_refused(tmp_path: Path, remote: str) -> None:
     inprocess.build(project(tmp_path / "a", remote))
     one, other = packs(remote)
