@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GARBAGE = 100_000
 """New objects between two looks for garbage, 700 by default: what a command makes it mostly needs to its end."""
+_PANICS = "pyo3_runtime"
+"""The module of what libraries in Rust raise when they fail in themselves, which is no `Exception`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,13 +91,15 @@ def _attempt(words: list[str], output: Output, *, again: bool = False) -> int:
         raise
     except KeyboardInterrupt as stop:
         _stop(output, command, stop)
-    except Exception as error:  # noqa: BLE001 — whatever else arrives here is our bug, and must not look like the user's
+    except BaseException as error:  # whatever else arrives here is our bug, and must not look like the user's
+        if not isinstance(error, Exception) and type(error).__module__ != _PANICS:
+            raise
         if (number := signals.came()) is not None:  # in the engine, which made of it an error of its own
             _stop(output, command, signals.Stopped(number))
         return _told(output, command, error)
 
 
-def _told(output: Output, command: str | None, error: Exception) -> int:
+def _told(output: Output, command: str | None, error: BaseException) -> int:
     """Print an error; return the exit code."""
     if isinstance(error, UserError | UserErrors):
         return _fail(output, command, [error] if isinstance(error, UserError) else error.errors)
@@ -139,7 +143,7 @@ def _fail(output: Output, command: str | None, errors: list[UserError]) -> int:
     return max(error.exit_code for error in errors)
 
 
-def _internal(output: Output, command: str | None, error: Exception) -> int:
+def _internal(output: Output, command: str | None, error: BaseException) -> int:
     import tempfile
     import traceback
 
