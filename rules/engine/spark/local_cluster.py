@@ -76,17 +76,27 @@ _SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that was started. pids: of the Connect server, the workers and the master, in the order they end."""
+    """A cluster that was started. pids: of the Connect server, the workers and the master, in the order they end.
+
+    is_ready: whether all of it was started, and has answered.
+    """
 
     remote: str
     workers: int
     mark: str
     pids: Sequence[int] = field(default=())
+    is_ready: bool = False
 
     @property
     def alive(self) -> list[int]:
-        """The processes that are still there."""
-        return [pid for pid in self.pids if _is_ours(pid, self.mark)]
+        """The processes that are still there, before them one that was started by a command killed before its note."""
+        known = [pid for pid in self.pids if _is_ours(pid, self.mark)]
+        return [*(pid for pid in _leaders() if pid not in known and _is_ours(pid, self.mark)), *known]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is up."""
+        return self.is_ready and sorted(self.alive) == sorted(self.pids)
 
 
 def up(folder: Path, workers: int) -> tuple[Cluster, bool]:
@@ -96,7 +106,7 @@ def up(folder: Path, workers: int) -> tuple[Cluster, bool]:
     """
     with _state(folder) as file:
         known = _read(file)
-        if known is not None and len(known.alive) == len(known.pids):
+        if known is not None and known.is_whole:
             return known, False
         if known is not None:
             _end(known)
@@ -134,8 +144,14 @@ def _read(file: IO[str]) -> Cluster | None:
     file.seek(0)
     try:
         record: Any = json.loads(file.read() or "null")
-        return Cluster(record["remote"], record["workers"], record["mark"], [int(one) for one in record["pids"]])
-    except (ValueError, KeyError, TypeError):  # nothing is noted, or it was cut off while it was written
+        pids = [int(one) for one in record["pids"]]
+        return Cluster(record["remote"], record["workers"], record["mark"], pids, record.get("ready", True))
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # nothing is noted, or it was cut off while it was written
         return None
 
 
@@ -147,6 +163,7 @@ def _write(file: IO[str], cluster: Cluster | None) -> None:
             "workers": cluster.workers,
             "mark": cluster.mark,
             "pids": list(cluster.pids),
+            "ready": cluster.is_ready,
         }
     file.seek(0)
     file.write(json.dumps(record).ljust(os.fstat(file.fileno()).st_size))  # over all of what was noted before
@@ -188,6 +205,7 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         _write(file, Cluster(remote, workers, mark, pids))
         return process.pid
 
+    _write(file, Cluster(remote, workers, mark))  # first: what is started and not noted is found by its mark
     try:
         pid = begin(
             "master", daemon, "org.apache.spark.deploy.master.Master",
@@ -223,11 +241,13 @@ def _start(folder: Path, workers: int, file: IO[str]) -> Cluster:
         command = (submit, "--class", _SERVER, "--master", master, *confs, "spark-internal")
         pid = begin("server", *command, **_ARENAS, SPARK_DAEMON_MEMORY=_SERVER_MEMORY)  # which is the driver's too
         _wait("server", pid, port, folder)
+        made = Cluster(remote, workers, mark, pids, is_ready=True)
+        _write(file, made)
     except BaseException:
         _end(Cluster(remote, workers, mark, pids))
         _write(file, None)
         raise
-    return Cluster(remote, workers, mark, pids)
+    return made
 
 
 def _folder(path: Path) -> Path:
@@ -274,12 +294,27 @@ def _end(cluster: Cluster) -> None:
                 time.sleep(_POLL)
 
 
+def _leaders() -> list[int]:
+    """Return the processes that lead a session, as each that is started here does; none where there is no /proc."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in [one.name for one in Path("/proc").iterdir()]:
+            with contextlib.suppress(OSError):  # it has ended
+                if name.isdecimal() and os.getsid(int(name)) == int(name):
+                    found.append(int(name))
+    return found
+
+
 def _is_ours(pid: int, mark: str) -> bool:
-    """Whether a process is one that was started with a mark; one that has ended and waits for its parent is not."""
+    """Whether a process is one that was started with a mark; one that has ended and waits for its parent is not.
+
+    The mark is in its environment from the beginning, and in its command line once a script has started Java.
+    """
     with contextlib.suppress(ChildProcessError, OSError):
         os.waitpid(pid, os.WNOHANG)
+    process = Path(f"/proc/{pid}")
     try:
-        return mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return any(mark.encode() in (process / name).read_bytes() for name in ("cmdline", "environ"))
     except FileNotFoundError:
         if Path("/proc/self").exists():
             return False
