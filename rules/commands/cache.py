@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import Counter
@@ -145,6 +146,8 @@ def _keygen(options: argparse.Namespace, output: Output) -> int:
         raise UserError(message, code="cache-key", hint=INSTALL) from error
     place = os.path.expanduser(options.what[0])  # noqa: PTH111 — shown as it was given
     try:
+        if place.endswith("/"):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         create(Path(place), f"{secret}\n".encode(), 0o600)
     except OSError as error:
         message = f"the key cannot be written to {options.what[0]}: {error.strerror}"

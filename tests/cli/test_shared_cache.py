@@ -553,6 +553,7 @@ def test_secret_keys_are_kept_nowhere(tmp_path: Path, remote: str, monkeypatch: 
     assert "the key of this writer cannot be used" in wrong.stderr
     assert hidden[:-8].decode() not in wrong.stderr
     assert "no file is replaced" in inprocess.run(made, "cache", "keygen", str(file), expect=2).stderr
+    assert "Is a directory" in inprocess.run(made, "cache", "keygen", f"{file}.of/", expect=2).stderr
 
 
 def test_a_key_that_is_killed_while_it_is_made_is_whole_or_not_there(tmp_path: Path) -> None:
