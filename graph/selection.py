@@ -42,6 +42,7 @@ _ELSEWHERE = {
 """Methods of dbt and SQLMesh → the hint that names this tool's form."""
 _GLOB = "*?["
 _LISTED = 8
+_MOST_DIGITS = 18
 
 
 class SelectionError(Exception):
@@ -96,13 +97,19 @@ def _term(dag: Dag, facts: Facts, text: str, whole: str) -> set[str]:
     chosen = set(roots)
     for root in roots:
         if match["up"]:
-            chosen |= dag.upstream(root, int(match["up_depth"]) if match["up_depth"] else None)
+            chosen |= dag.upstream(root, _steps(match["up_depth"]))
         if match["down"]:
-            chosen |= dag.downstream(root, int(match["down_depth"]) if match["down_depth"] else None)
+            chosen |= dag.downstream(root, _steps(match["down_depth"]))
         if match["family"]:
             chosen |= dag.downstream(root)
     products = chosen & set(dag.inputs)
     return dag.closure(products) if match["family"] else products
+
+
+def _steps(digits: str) -> int | None:
+    """Return how many steps a term goes; None for all, as where the number is longer than any DAG is deep."""
+    counted = digits.lstrip("0")
+    return None if not digits or len(counted) > _MOST_DIGITS else int(counted or 0)
 
 
 def _body(dag: Dag, facts: Facts, body: str) -> set[str]:

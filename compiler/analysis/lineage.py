@@ -230,7 +230,7 @@ class _Walk:
     def _add_modifiers(self, relation: _Relation, query: exp.Expr) -> None:
         order = query.args.get("order")
         for key in order.expressions if order is not None else ():
-            number = int(key.this.name) if isinstance(key.this, exp.Literal) and not key.this.is_string else 0
+            number = int(key.this.name) if isinstance(key.this, exp.Literal) and key.this.is_int else 0
             if 0 < number <= len(relation.flows):
                 _add_all(relation.controls, [relation.flows[number - 1]], (f"ORDER BY {relation.names[number - 1]}",))
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 _INTEGERS = {
     "TINYINT": "TINYINT", "SMALLINT": "SMALLINT", "INT": "INT", "INTEGER": "INT", "BIGINT": "BIGINT",
@@ -93,7 +94,7 @@ def ours(written: str, letter: str) -> str | None:
     if known is None:
         return None
     if found[2]:
-        if word in _DECIMALS and int(found[2]) <= _MOST:
+        if word in _DECIMALS and Decimal(found[2]) <= _MOST:
             known = f"DECIMAL({found[2]}, {found[3] or 0})"
         elif known == "VARCHAR" and letter == "D":
             pass  # DuckDB takes any length

@@ -37,7 +37,7 @@ class Numbers:
         """Look at one more number."""
         if re.fullmatch(r"-?[0-9]+", text):
             self.longest = max(self.longest, len(text.lstrip("-")))
-            self.wide = self.wide or not -(2**63) <= int(text) < 2**63
+            self.wide = self.wide or not -(2**63) <= Decimal(text) < 2**63
         else:
             self.whole = False
         if self.exact:

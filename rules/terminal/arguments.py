@@ -25,6 +25,10 @@ SELECTORS = """selectors:
             they read
 A space, or a second -s, adds; a comma keeps only what both sides select."""
 
+_MOST_DIGITS = 18
+_MOST = 10**_MOST_DIGITS
+"""Counts above this are this: it fits into 64 bits, with room for one more, and nothing has so many."""
+
 
 def add_selection(parser: argparse.ArgumentParser, verb: str) -> None:
     """Declare -s and --exclude, and explain selectors at the end of the help."""
@@ -185,6 +189,8 @@ def seconds(text: str) -> float:
 
 
 def _at_least(least: int, text: str) -> int:
-    if not text.isdecimal() or int(text) < least:
+    digits = text.lstrip("0") if text.isdecimal() else ""
+    number = _MOST if len(digits) > _MOST_DIGITS else int(digits or 0)
+    if not text.isdecimal() or number < least:
         raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}, not '{text}'")
-    return int(text)
+    return number

@@ -329,3 +329,18 @@ def test_every_broken_rule_is_told_in_one_document(project: SampleProject) -> No
         assert document["error"] in document["errors"]
     finally:
         (project.root / "rules" / "worse.sql").unlink()
+
+
+@pytest.mark.parametrize("dialect", ["", "duckdb", "bigquery", "snowflake"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT CAST(order_id AS «DECIMAL({}, 2)) AS a FROM orders",
+        "SELECT order_id FROM orders ORDER BY {}",
+    ],
+)
+def test_numbers_that_count_nothing_are_refused(project: SampleProject, text: str, dialect: str) -> None:
+    options = f'-- /// rule\n-- dialect = "{dialect}"\n-- ///\n' if dialect else ""
+    project.sql("bad", options + text.replace("«", "").format("9" * 5000))
+    for command in ("plan", "check"):
+        assert project.cli(command, "--json").returncode == 1

@@ -362,6 +362,8 @@ def test_log(rules: Run, project: SampleProject) -> None:
     assert builds[1]["summary"]["executed"] == 4
     assert rules(*at, "log", "-q", "-n", "1").stdout == f"{second}\n"
     assert len(rules(*at, "log", "-n", "1").stdout.splitlines()) == 2
+    for many in ("9" * 20, "9" * 5000):  # more than SQLite's integers hold, and more than Python reads
+        assert rules(*at, "log", "-n", many).stdout == rules(*at, "log").stdout
     products = document(rules(*at, "log", second, "--json"))["products"]
     assert {product["name"]: product["status"] for product in products}["broken"] == "failed"
     assert re.search("^failed +broken ", rules(*at, "log", second[:-1]).stdout, re.MULTILINE)

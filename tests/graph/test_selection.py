@@ -206,3 +206,9 @@ def test_changed_is_only_worked_out_when_it_is_asked_for() -> None:
     assert not asked
     assert select(DAG, facts, ["changed"]) == ()
     assert asked
+
+
+@pytest.mark.parametrize("steps", ["9" * 5000, "0" * 5000 + "7"])
+def test_more_steps_than_any_graph_has_are_all_steps(steps: str) -> None:
+    assert chosen(f"{steps}+report") == chosen("+report")
+    assert chosen(f"report+{steps}") == chosen("report+")

@@ -157,6 +157,12 @@ def test_integers_too_wide_for_int64_keep_their_digits(tmp_path: Path) -> None:
     ]
 
 
+def test_an_integer_of_thousands_of_digits_in_json_is_text(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    (found,) = rows(tmp_path, "t.json", f'{{"a": {digits}, "b": {{"c": [-{digits}]}}}}\n')
+    assert found == {"a": digits, "b": {"c": [f"-{digits}"]}}
+
+
 def test_a_file_of_json_lines_without_a_byte_has_no_rows(tmp_path: Path) -> None:
     """It is what `rules export` writes of an empty product, and what is left of a day that was emptied."""
     project = make(tmp_path, "days", b"", 'format = "json"')
