@@ -118,7 +118,7 @@ def _body(dag: Dag, facts: Facts, body: str) -> set[str]:
         return _by_method(dag, facts, method, value)
     if body == "changed":
         return set(facts.changed())
-    if "/" in body or body.endswith(".sql"):
+    if "/" in body or body.endswith((".sql", ".py")):
         return _by_path(facts, body)
     if any(char in body for char in _GLOB):
         found = {name for name in dag.inputs if fnmatch.fnmatchcase(name, body)}

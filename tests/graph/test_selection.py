@@ -212,3 +212,9 @@ def test_changed_is_only_worked_out_when_it_is_asked_for() -> None:
 def test_more_steps_than_any_graph_has_are_all_steps(steps: str) -> None:
     assert chosen(f"{steps}+report") == chosen("+report")
     assert chosen(f"report+{steps}") == chosen("report+")
+
+
+@pytest.mark.parametrize("selector", ["tools.py", "path:tools.py", "rules/tools.py"])
+def test_a_file_in_python_selects_all_its_rules(selector: str) -> None:
+    facts = Facts(FACTS.tags, {**FACTS.paths, "orders": "rules/tools.py", "report": "rules/tools.py"}, FACTS.changed)
+    assert set(select(DAG, facts, [selector])) == {"orders", "report"}
