@@ -208,12 +208,18 @@ class History(Database):
         return self._rows("SELECT build, product, artifact FROM results ORDER BY build, product")
 
     def history(self, product: str) -> list[tuple[str, str, str, str | None]]:
-        """Return what builds made of a product, newest first: build, status, reason, artifact."""
-        rows = self._rows(
-            "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) "
-            "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
-            (product, self.root),
-        )
+        """Return what builds made of a product, newest first: build, status, reason, artifact.
+
+        A name that is not UTF-8, which a command line may hold, is no product's.
+        """
+        try:
+            rows = self._rows(
+                "SELECT build, results.status, reason, artifact FROM results JOIN builds USING (build) "
+                "WHERE product = ? AND root = ? ORDER BY started DESC, build DESC",
+                (product, self.root),
+            )
+        except UnicodeEncodeError:
+            return []
         require_texts(row[:3] for row in rows)
         return rows
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cache.reachable import REMOVED
 from rules.errors import FAILED, UserError, unknown_product
-from rules.files.project_paths import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +100,7 @@ class Event:
 
 def events(store: Store, name: str) -> list[Event]:
     """Return what builds made of a product, newest first. Raises `UserError` for one that no build lists."""
-    rows = store.index.history(name) if is_text(name) else []
+    rows = store.index.history(name)
     if not rows:
         close = difflib.get_close_matches(name, store.products, n=1, cutoff=0.5)
         hint = f"did you mean '{close[0]}'?" if close else "rules log lists the builds, rules ls the products"

@@ -113,7 +113,7 @@ def parse(before: list[str], command: str | None, after: list[str]) -> argparse.
         options.run = _print_version
         return options
     if command == "help":
-        command, after = (after[0], ["--help"]) if after else (None, [])
+        command, after = next((word for word in after if not word.startswith("-")), None), ["--help"]
         if command is None:
             top.print_help()
             top.exit()

@@ -61,7 +61,7 @@ def document(ran: Ran) -> dict:
 
 
 def test_help_names_every_command(rules: Run) -> None:
-    for words in (["--help"], ["-h"], ["help"]):
+    for words in (["--help"], ["-h"], ["help"], ["help", "--json"], ["help", "-q"]):
         ran = rules(*words)
         assert (ran.returncode, ran.stderr) == (0, "")
         for command, text in COMMANDS.items():

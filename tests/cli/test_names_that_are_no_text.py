@@ -45,6 +45,8 @@ def test_words_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     project.sql("good", "SELECT s.id FROM s")
     run(project, "build")
     assert f"unknown build or product '{SHOWN}'" in run(project, "log", ODD, expect=2).stderr
+    for words in (["explain", "--plan", ODD], ["show", f"{ODD}@2"], ["pin", f"{ODD}@2"], ["cache", "rm", f"{ODD}@2"]):
+        assert SHOWN in run(project, *words, expect=(1, 2)).stderr
     for command in ("show", "query"):
         done = run(project, command, f"SELECT '{ODD}' AS x", expect=2)
         assert "not UTF-8: byte 0xe9 cannot be read" in done.stderr
