@@ -668,12 +668,14 @@ def test_what_no_bucket_could_hold_is_passed_over_in_a_folder(tmp_path: Path, re
 def test_what_the_system_says_of_a_folder_is_passed_on(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     made = project(tmp_path / "a", f"file://{tmp_path}/file/remote")
-    for command in ("build",), ("cache", "push"):
+    ways: list[tuple[str, ...]] = [("build",), ("cache", "push")]
+    for command in ways:
         ran = inprocess.run(made, *command, expect=int("push" in command))
         assert "the shared cache was not used any more: not a directory" in ran.stderr
         assert "4 results could not be sent" in ran.stderr
     assert ran.stdout == "nothing was sent\n"
-    for command in (("gc", "--remote"), ("cache", "verify", "--remote")):
+    ways = [("gc", "--remote"), ("cache", "verify", "--remote")]
+    for command in ways:
         assert "the shared cache cannot be used: not a directory" in inprocess.run(made, *command, expect=1).stderr
 
 
