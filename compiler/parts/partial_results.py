@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from compiler.parts.aggregates import Aggregates
-from compiler.parts.reading import PARTIALS, PartQuery
+from compiler.parts.reading import PartQuery
 from compiler.parts.rows import NotProvedError, Rows, agree_in_all_parts
 from compiler.parts.rule import (
     Rule,
@@ -22,7 +22,6 @@ from compiler.parts.rule import (
     is_exact,
     named,
     of_parts,
-    without_unused_ctes,
 )
 from compiler.parts.sorting import outputs_of, set_end, with_sort_keys, without_end
 from compiler.schema import Schema
@@ -134,10 +133,7 @@ def _of_a_part(rule: Rule, query: exp.Query, partial: exp.Query) -> PartQuery:
     if not all(agree_in_all_parts(one, rule.reader) for one in [query, *ctes]):
         raise NotProvedError("takes from other inputs what can be other in every run")
     partial.set("with_", rule.visible_ctes(query))
-    partial = of_parts(partial)
-    if any(table.name == PARTIALS for table in without_unused_ctes(copied(partial)).find_all(exp.Table)):
-        raise NotProvedError("joins it with aggregates of itself")
-    return rule.of_a_part(partial)
+    return rule.of_a_part(of_parts(partial))
 
 
 def _require_exact(schema: Schema, names: Mapping[str, object] | tuple[str, ...], what: str) -> None:

@@ -145,6 +145,8 @@ class Rule:
         others: Mapping[str, Schema] | None = None,
     ) -> PartQuery:
         form = without_unused_ctes(form)
+        if partials is None and any(table.name == PARTIALS for table in form.find_all(exp.Table)):
+            raise NotProvedError("joins it with aggregates of itself")
         known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {}), **(others or {})}
         return PartQuery(*self._compiler.run_as(form, known, key))
 
