@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from compiler.dialects.interval_habits import elapsed_seconds, multiplied_intervals, units
 from compiler.dialects.meaning_habits import other_meanings
-from compiler.dialects.moment_habits import date_and_interval, formats, time_zones
+from compiler.dialects.moment_habits import date_and_interval, formats, numbers_of_moments, time_zones
 from compiler.dialects.null_habits import (
     compared_rows,
     joined_lists,
@@ -49,5 +49,5 @@ HABITS: tuple[Callable[[View], None], ...] = (
     null_arguments, compared_rows, tested_rows, quantified_lists, joined_lists, whole_frames,
     multiplied_intervals, elapsed_seconds, units, unsigned_numbers,
     escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
-    string_escapes, bytes_of_texts, formats, powers, other_meanings,
+    string_escapes, bytes_of_texts, formats, numbers_of_moments, powers, other_meanings,
 )  # fmt: skip

@@ -55,18 +55,48 @@ def time_zones(view: View) -> None:
             view.replace("R034", node, message, written and f"to_local_time({written})", "write to_local_time(…)")
 
 
+def numbers_of_moments(view: View) -> None:
+    """A timestamp cast to a number is the number of its own units here, and of seconds in Spark; and the other way."""
+    for node in view.every(exp.Cast) if view.letter == "K" else ():
+        kind, to = view.kind(node.this), node.args["to"]
+        if kind in {"ts", "tz"} and to.is_type(*exp.DataType.NUMERIC_TYPES):
+            x = view.extents.written(node.this)
+            whole = to.is_type(exp.DType.BIGINT) and x is not None
+            written = f"CAST(floor(extract(epoch FROM date_trunc('second', {x}))) AS BIGINT)" if whole else None
+            message = "a timestamp is a number of microseconds here, and of seconds in Spark"
+            view.replace("R046", node, message, written, "write extract(epoch FROM a), cast to the type")
+        elif kind in {"float", "decimal"} and to.is_type(*exp.DataType.TEMPORAL_TYPES):
+            message = "a number with a fraction is a timestamp in other units here than in Spark, which counts seconds"
+            view.add("R046", node, message, "write to_timestamp(n) of whole seconds")
+
+
 def formats(view: View) -> None:
     """to_char(d, 'YYYY') is 'YYYY' here, where formats are those of strftime."""
     for node in view.every(exp.Func):
-        if function_name(node) not in {"to_char", "to_date", "to_timestamp", "date_format"}:
-            continue
+        name = function_name(node)
         parts = list(node.args.get("expressions") or [])
-        if len(parts) != 2 or not (isinstance(parts[1], exp.Literal) and parts[1].is_string):  # noqa: PLR2004 — value, format
+        if name not in _FORMATTING or len(parts) != 2 or view.letter in "DB":  # noqa: PLR2004 — value, format
             continue
-        format_ = parts[1].name
-        if "%" in format_ or not re.search("[A-Za-z]", format_) or view.letter in "DB":
+        value, format_ = parts
+        constant = isinstance(format_, exp.Literal) and format_.is_string
+        if view.settled is None and (not constant or "%" in format_.name):
             continue
-        written = ours(format_, view.letter)
+        if name == "to_char" and view.kind(value) in _NUMBERS:
+            message = f"to_char shows moments alone here, and in {view.title} numbers too"
+            view.add("R044", node, message, "write CAST(n AS VARCHAR), or lpad(CAST(n AS VARCHAR), 5, '0')")
+            continue
         message = f"formats are those of strftime here; in {view.title} they are written otherwise"
-        quoted = written.replace("'", "''") if written is not None else None
-        view.replace("R044", parts[1], message, f"'{quoted}'" if quoted is not None else None, "write '%Y-%m-%d'")
+        if constant and not re.search("[A-Za-z%]", format_.name):
+            continue
+        written = ours(format_.name, view.letter, read=name not in _SHOWING) if constant else None
+        place = view.extents.of(format_)
+        if written is None or place is None:
+            view.add("R044", node, message, "write '%Y-%m-%d'")
+        else:
+            quoted = "'" + written.replace("'", "''") + "'"
+            view.add("R044", node, message, f"write {quoted}", (*place, quoted))
+
+
+_SHOWING = frozenset({"to_char", "date_format"})
+_FORMATTING = _SHOWING | {"to_date", "to_timestamp"}
+_NUMBERS = frozenset({"int", "float", "decimal"})

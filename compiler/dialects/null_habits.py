@@ -203,7 +203,7 @@ def null_arguments(view: View) -> None:
             continue
         parts = list(node.args.get("expressions") or [])
         texts = [view.extents.operand(part) for part in parts]
-        if name == "concat" and view.letter in "SBKR" and len(parts) > 1:
+        if name == "concat" and view.letter in "SBKR" and parts:
             kinds = ["text" if isinstance(part, exp.Null) else view.kind(part) for part in parts]
             certain = _PLAIN_TEXTS.issuperset(kinds) and None not in texts
             pieces = [

@@ -29,7 +29,7 @@ def division(view: View) -> None:
         casts = isinstance(node.this, exp.Cast) and isinstance(node.parent, exp.Cast)
         if view.letter == "S" and casts and (view.settled is None or view.settled("R016", node)):
             continue
-        if not set(kinds) <= {"int", "decimal"} or (kinds != ("int", "int") and view.letter not in "DS"):
+        if not set(kinds) <= {"int", "decimal"}:
             continue
         if view.settled is None and has_no_remainder(node):
             continue
@@ -38,7 +38,7 @@ def division(view: View) -> None:
             message = f"integer division drops the remainder here, and not in {view.title}"
         else:
             message = f"a quotient of decimals has as many digits as its sides here; {view.title} gives another number"
-        if left is None or right is None or (view.letter == "S" and kinds != ("int", "int")):
+        if left is None or right is None or (view.letter != "D" and kinds != ("int", "int")):
             view.add("R016", node, message, "cast one side to DOUBLE")
         elif view.letter == "S":
             view.replace("R016", node, message, f"CAST(CAST({left} AS DECIMAL(38, 12)) / {right} AS DECIMAL(38, 6))")

@@ -61,6 +61,9 @@ def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
     elif kind == "decimal" and view.letter == "P" and function_name(part.unnest()) == "trunc" and "," in (x or ""):
         message = "trunc keeps the digits behind the point as zeros here, and not in PostgreSQL"
         view.replace("R035", where, message, None, "cast it to a decimal of so many digits")
+    elif kind == "decimal" and view.letter == "B":
+        message = "the text of a decimal has all its digits here; in BigQuery it ends in no zeros"
+        view.replace("R035", where, message, None, "round it and cast it to INT64, or show it as it is")
 
 
 def _text_of_truth(view: View, part: exp.Expr) -> None:

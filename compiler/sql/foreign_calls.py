@@ -165,7 +165,17 @@ def _is_constant(argument: exp.Expr, parameter: Parameter) -> bool:
         return False
     if parameter.captures and not argument.is_string:
         return False
-    return bool(argument.name) if parameter.captures else argument.name.lower() == parameter.constant
+    if parameter.captures:
+        return bool(argument.name)
+    word = argument.name.lower()
+    return parameter.constant in {word, _UNITS.get(word)}
+
+
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "seconds"), "second"),
+    **dict.fromkeys(("ms", "msec", "msecs", "milliseconds"), "millisecond"),
+}
+"""Other names of units that the engine has too, and means as the dialects do."""
 
 
 def _rows(text: str) -> Iterator[Row]:

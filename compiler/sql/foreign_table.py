@@ -493,13 +493,19 @@ MEANINGS = """
 regexp_replace(s, p, t) => regexp_replace({s}, {p}, {t}, 'g') : BKR
 regexp_replace(s, p, t) => regexp_replace({s}, {p}, {t}, 'g') : S
 regexp_like(s, 'p') => regexp_like({s}, '^(?:#)$') : S
+regexp_like(u...) ~> regexp_like(s, '^(?:…)$'), which is of the whole text : S
 # R046 other-meaning
 decode(u, v, w) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} END : SKR
 decode(u, v, w, x) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} ELSE {x} END : SKR
 decode(u, v, w, x, y) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} WHEN {u} IS NOT DISTINCT FROM {x} THEN {y} END : SKR
 decode(u, v, w, x, y, z) => CASE WHEN {u} IS NOT DISTINCT FROM {v} THEN {w} WHEN {u} IS NOT DISTINCT FROM {x} THEN {y} ELSE {z} END : SKR
+decode(u...) ~> CASE WHEN u IS NOT DISTINCT FROM v THEN w … ELSE x END : SKR
 log(x) => ln({x}) : B
 log(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
+log(x, y) => CASE WHEN {x} > 0 AND {y} > 0 THEN log({x}, {y}) END : K
+chr(n) => CASE WHEN {n} < 0 THEN '' ELSE chr({n} % 256) END : K
+array_append(l, v) => CASE WHEN {l} IS NOT NULL THEN array_append({l}, {v}) END : K
+array_prepend(l, v) => CASE WHEN {l} IS NOT NULL THEN array_prepend({v}, {l}) END : K
 ln(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
 log2(x) => CASE WHEN {x} > 0 THEN log2({x}) END : K
 log10(x) => CASE WHEN {x} > 0 THEN log10({x}) END : K
@@ -589,6 +595,10 @@ date_bin(u...) ~> date_bin(INTERVAL '15 minutes', a) : P
 map(u...) ~> map(['a'], [1]), with the keys and the values as lists : K
 element_at(u...) ~> l[1], which is NULL where Spark fails; map_extract(m, 'a')[1] of a map : K
 array_to_string(u...) ~> array_to_string(l, ','), which leaves out NULLs where Snowflake has empty texts : S
+array_concat(l, r) => CASE WHEN {l} IS NOT NULL AND {r} IS NOT NULL THEN array_concat({l}, {r}) END : B
+array_concat(u...) ~> l || r, if neither is NULL : B
+string_agg(s:text) => string_agg({s}, ',') : B
+date_part('second', u) ~> CAST(date_part('microsecond', a) AS DOUBLE) / 1000000 : PK
 regexp_count(s, 'p') => regexp_count({s}, '#') : S
 regexp_count(u...) ~> regexp_count(s, 'a') : S
 # R045 day-numbering
@@ -614,6 +624,7 @@ round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({
 round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
 date_part('epoch_second', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
+date_part('epoch', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
 date_part('epoch_millisecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000 + CAST(date_part('millisecond', {a}) AS BIGINT) % 1000 : S
 date_part('epoch_microsecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {a}) AS BIGINT) % 1000000 : S
 date_part('millisecond', a) => date_part('millisecond', {a}) % 1000 : BR

@@ -44,4 +44,16 @@ def ours(written: str, letter: str, *, read: bool) -> str | None:
             return None
         found += [written[at : match.start()], code]
         at = match.end()
-    return "".join([*found, written[at:]])
+    made = "".join([*found, written[at:]])
+    return made if not read or reads_whole_times(made) else None
+
+
+def reads_whole_times(format_: str) -> bool:
+    """Whether the engine reads all that a text of this format of strftime says of a time.
+
+    It takes midnight, in silence, where a format has an hour without minutes, or half a day without AM or PM.
+    """
+    codes = set(re.findall(r"%[-\d]?([A-Za-z])", format_))
+    if not codes & set("HIklMSfpTRr"):
+        return True
+    return bool(codes & set("TRr")) or ("M" in codes and (bool(codes & set("Hk")) or codes >= {"I", "p"}))
