@@ -55,6 +55,9 @@ def _text_of_value(view: View, node: exp.Expr, part: exp.Expr) -> None:
             message = "the text of a whole float ends in .0 here, and not in PostgreSQL; exponents differ, too"
         view.replace("R035", where, message, _DUCKDB_FLOAT.format(x=x) if known else None, "cast it to a decimal first")
 
+    elif kind == "interval":
+        message = f"the text of an interval is another one in {view.title}"
+        view.replace("R035", where, message, None, "write its number of days or seconds")
     elif kind == "list":
         message = f"the text of a list is another one in {view.title}"
         view.replace("R035", where, message, None, "write array_to_string(l, ',')")

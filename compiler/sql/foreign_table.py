@@ -554,6 +554,11 @@ reverse(l:list) => array_reverse({l}) : K
 concat(l:list, r...) ~> array_concat(l, r), where neither is NULL : K
 concat_ws(s, l:list) ~> array_to_string(l, ',') : K
 contains(l:list, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+length(l:list) => array_length({l}) : D
+char_length(l:list) => array_length({l}) : D
+character_length(l:list) => array_length({l}) : D
+array_has_all(u...) ~> array_has_all(l, array_compact(r)), as a NULL is in every list in DuckDB : D
+list_has_all(u...) ~> array_has_all(l, array_compact(r)), as a NULL is in every list in DuckDB : D
 max(n, m) ~> array_slice(array_agg(n ORDER BY n DESC NULLS LAST), 1, 3) : D
 min(n, m) ~> array_slice(array_agg(n ORDER BY n NULLS LAST), 1, 3) : D
 list_distinct(u) ~> array_sort(array_distinct(array_compact(l))): DuckDB drops NULLs, and says nothing of the order : D
