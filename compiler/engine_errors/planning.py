@@ -84,13 +84,17 @@ def explained(error: SqlError, query: exp.Query, probe: Probe = lambda _: None) 
     return found
 
 
+_UNSTORABLE = {"interval": "holds an INTERVAL", "map<null": "holds a map whose keys have no type"}
+
+
 def _unstorable(error: SqlError, query: exp.Query) -> SqlError:
     """Return the error of an output that cannot be stored, placed at its column."""
     named = re.match(r"output column '(.*)' of type (\S+)", error.message)
     leaf = output_leaf(query)
     items = leaf.selects if leaf is not None else []
     item = next((one for one in items if named and one.alias_or_name == named[1]), None)
-    kind = "holds an INTERVAL" if named and "interval" in named[2] else f"is of type {named[2]}" if named else ""
+    kind = next((said for word, said in _UNSTORABLE.items() if named and word in named[2]), None)
+    kind = kind or (f"is of type {named[2]}" if named else "")
     message = f"output column '{named[1]}' {kind}, which cannot be stored" if named else error.message
     line, column = position(item) if item is not None else (None, None)
     return SqlError(message, hint=error.hint, code=error.code, line=line, column=column)

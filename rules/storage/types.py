@@ -57,7 +57,10 @@ def storable_type(dtype: pa.DataType) -> pa.DataType:
 
 
 def with_items(dtype: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Return the type with its inner types changed: the items of lists and maps, the fields of structs."""
+    """Return the type with its inner types changed: the items of lists and maps, the fields of structs.
+
+    Raises `UnsupportedTypeError` for a map whose keys have no type, as those of `map([], [])`.
+    """
     if pa.types.is_dictionary(dtype) or pa.types.is_run_end_encoded(dtype):
         return change(dtype.value_type)
     if pa.types.is_struct(dtype):
@@ -67,6 +70,8 @@ def with_items(dtype: pa.DataType, change: Callable[[pa.DataType], pa.DataType])
     if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
         return pa.list_(change(dtype.value_type))
     if pa.types.is_map(dtype):
+        if pa.types.is_null(dtype.key_type):
+            raise UnsupportedTypeError(dtype)
         return pa.map_(change(dtype.key_type), change(dtype.item_type))
     return dtype
 

@@ -43,6 +43,10 @@ REFUSED = {
         "SELECT t.i, INTERVAL «'1 day' AS x FROM t",
         "output column 'x' holds an INTERVAL, which cannot be stored",
     ),
+    "an empty map as an output": (
+        "SELECT t.i, «map([], []) AS x FROM t",
+        "output column 'x' holds a map whose keys have no type, which cannot be stored",
+    ),
     "in a CTE": (
         "WITH q AS (\n  SELECT abs(t.i) AS a, «abs(t.s) AS b FROM t\n)\nSELECT abs(q.a) AS x, q.b FROM q",
         "'abs' cannot be called with TEXT",
