@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
+from compiler.dialects.constant_groups import groups_of_constants
 from compiler.dialects.pivots import pivots, statement_pivots
 from compiler.dialects.reading import Reading
 from compiler.dialects.traced import Piece, Rewrite
@@ -323,6 +324,7 @@ CONSTRUCTS: tuple[Construct, ...] = (
     series,
     minus,
     materialized,
+    groups_of_constants,
 )
 
 _LIST_ROWS = "the elements as rows: SELECT array_agg(x + 1) FROM (SELECT unnest(l) AS x FROM t) AS q"

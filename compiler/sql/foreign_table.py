@@ -623,6 +623,9 @@ date_part('weekiso', a) => date_part('week', {a}) : S
 date_part('weekofyear', a) => date_part('week', {a}) : D
 date_part('date', a) => CAST({a} AS DATE) : B
 date_part('dow', a) => date_part('dow', {a}) + 1 : K
+date_part('century', u) ~> CAST(ceil(extract(year FROM a) / 100.0) AS BIGINT) : DPR
+date_part('millennium', u) ~> CAST(ceil(extract(year FROM a) / 1000.0) AS BIGINT) : DPR
+date_part('decade', a) => CAST(floor(extract(year FROM {a}) / 10.0) AS BIGINT) : DPR
 date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday : B
 # R030 rounding
 round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : P

@@ -1,0 +1,47 @@
+"""GROUP BY ALL over constants alone: DuckDB then does not group, and BigQuery makes one group of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from compiler.dialects.reading import Reading
+from compiler.dialects.traced import Rewrite
+from compiler.sql.foreign_calls import rows
+from compiler.sql.foreign_table import DIALECTS
+from compiler.sql.functions import function_name, lookup
+
+_OF_EACH_ROW = frozenset({"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval"})
+
+
+def groups_of_constants(reading: Reading) -> Iterator[Rewrite]:
+    """SELECT 1 AS x, COUNT(*) AS n … GROUP BY ALL → the same without it, or with GROUP BY (), if it has no other key."""
+    letter = DIALECTS[reading.dialect]
+    for select in reading.tree.find_all(exp.Select) if letter in "DB" else ():
+        group = select.args.get("group")
+        place = reading.span(group) if group is not None and group.args.get("all") else None
+        others = [item for item in select.expressions if not any(map(_is_aggregate, _own_nodes(item)))]
+        if place is not None and others and all(map(_is_same_in_all_rows, others)):
+            yield Rewrite(*place, ("GROUP BY ()",) if letter == "B" else ())
+
+
+def _own_nodes(item: exp.Expr) -> Iterator[exp.Expr]:
+    return item.walk(prune=lambda node: isinstance(node, exp.Query))
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    name = (function_name(node) or "") if isinstance(node, exp.Func) else ""
+    known = lookup(name)
+    return (known is not None and "aggregate" in known.kinds) or any(
+        row.section == "Aggregates" for row in rows().get(name, ())
+    )
+
+
+def _is_same_in_all_rows(item: exp.Expr) -> bool:
+    """Whether an expression reads nothing of a row, and is computed once for all of them."""
+    return not any(
+        isinstance(node, exp.Column | exp.Star | exp.Query | exp.Window)
+        or (isinstance(node, exp.Func) and function_name(node) in _OF_EACH_ROW)
+        for node in _own_nodes(item)
+    )
