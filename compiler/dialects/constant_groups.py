@@ -16,7 +16,7 @@ _OF_EACH_ROW = frozenset({"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7
 
 
 def groups_of_constants(reading: Reading) -> Iterator[Rewrite]:
-    """SELECT 1 AS x, COUNT(*) AS n … GROUP BY ALL → the same without it, or with GROUP BY (), if it has no other key."""
+    """SELECT 1 AS x, COUNT(*) AS n … GROUP BY ALL, without another key → the same without it, or with GROUP BY ()."""
     letter = DIALECTS[reading.dialect]
     for select in reading.tree.find_all(exp.Select) if letter in "DB" else ():
         group = select.args.get("group")

@@ -27,12 +27,13 @@ class Drawing:
     """Boxes, inputs first, and the edges between them.
 
     links: each with the id of its column and the id of the column, or whole box, that it ends at. ids: by table and
-    column, None for a whole box.
+    column, None for a whole box. counted: boxes of which another one reads nothing but how many rows there are.
     """
 
     boxes: tuple[Box, ...]
     links: tuple[tuple[Link, str, str], ...]
     ids: dict[tuple[str, str | None], str]
+    counted: tuple[tuple[str, str], ...]
 
 
 def draw(lineage: Lineage, names: Iterable[Name]) -> Drawing:
@@ -48,11 +49,20 @@ def draw(lineage: Lineage, names: Iterable[Name]) -> Drawing:
         ids[table, None] = f"t{number}"
         ids.update({(table, column): f"t{number}c{position}" for position, column in enumerate(columns)})
     found = lineage.links(Name(box.table, column) for box in boxes for column in box.columns)
-    return Drawing(tuple(boxes), tuple((link, ids[link.source], ids[link.target]) for link in found), ids)
+    links = tuple((link, ids[link.source], ids[link.target]) for link in found)
+    counted = tuple(
+        (ids[entry, None], ids[product, None])
+        for (entry, product), kind in lineage.table_links().items()
+        if kind is None and entry in wanted and product in wanted
+    )
+    return Drawing(tuple(boxes), links, ids, counted)
 
 
 def mermaid(drawing: Drawing) -> list[str]:
-    """Return a Mermaid flowchart. Dotted edges are control; those that concern every column end at the box."""
+    """Return a Mermaid flowchart. Dotted edges are control; those that concern every column end at the box.
+
+    A dotted edge between two boxes is of rows that are only counted.
+    """
     lines = ["flowchart LR"]
     for box in drawing.boxes:
         lines.append(f'  subgraph {box.id}["{_entities(box.table)}"]')
@@ -60,11 +70,14 @@ def mermaid(drawing: Drawing) -> list[str]:
         lines.append("  end")
     for link, start, end in drawing.links:
         lines.append(f"  {start} {'-->' if link.kind == 'value' else '-.->'} {end}")
-    return lines
+    return [*lines, *(f"  {start} -.-> {end}" for start, end in drawing.counted)]
 
 
 def dot(drawing: Drawing) -> list[str]:
-    """Return a Graphviz digraph. Dashed edges are control; those that concern every column end at the table's name."""
+    """Return a Graphviz digraph. Dashed edges are control; those that concern every column end at the table's name.
+
+    A dotted edge between the names of two tables is of rows that are only counted.
+    """
     lines = [
         "digraph lineage {",
         '  graph [rankdir=LR, nodesep=0.3, ranksep=1.1, bgcolor="transparent"];',
@@ -80,6 +93,7 @@ def dot(drawing: Drawing) -> list[str]:
         port = "t" if link.target[1] is None else end
         style = "" if link.kind == "value" else " [style=dashed]"
         lines.append(f"  {_box_of(start)}:{start}:e -> {_box_of(end)}:{port}:w{style};")
+    lines += [f"  {start}:t:e -> {end}:t:w [style=dotted];" for start, end in drawing.counted]
     return [*lines, "}"]
 
 

@@ -272,6 +272,16 @@ def test_mermaid(project: SampleProject) -> None:
     ]
 
 
+def test_rows_that_are_only_counted_have_an_edge_between_tables(project: SampleProject) -> None:
+    project.sql("counted", "SELECT COUNT(*) AS n FROM orders AS o")
+    drawn = project.cli("lineage", "--format", "mermaid").stdout
+    boxes = {found[2]: found[1] for found in re.finditer(r'subgraph (t\d+)\["(\w+)"\]', drawn)}
+    assert f"  {boxes['orders']} -.-> {boxes['counted']}" in drawn.splitlines()
+    assert f"{boxes['revenue']} -.-> {boxes['report']}" not in drawn
+    source = project.cli("lineage", "--format", "dot").stdout
+    assert f"  {boxes['orders']}:t:e -> {boxes['counted']}:t:w [style=dotted];" in source.splitlines()
+
+
 def test_dot_can_be_laid_out(project: SampleProject) -> None:
     project.sql("odd", 'SELECT r.id AS "a <b> & ""c""", r.amount AS "[x]" FROM raw AS r')
     source = project.cli("lineage", "--format", "dot").stdout
