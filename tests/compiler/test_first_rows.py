@@ -46,6 +46,7 @@ LEFT = {
     "second rows": f"SELECT t.v FROM t QUALIFY {_NUMBER} = 2",
     "first two rows": f"SELECT t.v FROM t QUALIFY {_NUMBER} <= 2",
     "ranks": "SELECT t.v FROM t QUALIFY RANK() OVER (PARTITION BY t.k ORDER BY t.o) = 1",
+    "in any order": "SELECT t.k FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY t.k ORDER BY random()) = 1",
     "alternatives": f"SELECT t.v FROM t QUALIFY {_NUMBER} = 1 OR t.v = 4",
     "read by the filter": f"SELECT q.v FROM (SELECT t.v, {_NUMBER} AS n FROM t) AS q WHERE q.n = 1 AND q.v > q.n",
     "read by others": (

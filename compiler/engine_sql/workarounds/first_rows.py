@@ -15,7 +15,7 @@ from compiler.analysis.types import INTEGERS
 from compiler.canonical.facts import Facts
 from compiler.names.lexical import Names
 from compiler.sql.encode import encode
-from compiler.sql.functions import WindowFunction, function_name
+from compiler.sql.functions import WindowFunction, function_name, is_volatile
 from compiler.tree.selects import has_only, own_nodes
 from compiler.tree.walk import find_all, stands_in
 
@@ -147,6 +147,8 @@ def _numbers_rows(window: exp.Window, query: exp.Query, facts: Facts) -> bool:
         return False
     types = facts.types(query)
     kinds = [types.of(key) if isinstance(key, exp.Column) else None for key in keys]
+    if any(map(is_volatile, find_all(window, exp.Func))):  # what is written again would be another order
+        return False
     comparable = all(kind is not None and (kind in _PLAIN or kind.startswith(_MOMENTS)) for kind in kinds)
     return comparable and has_only(window, {"this", "partition_by", "order", "over"})
 
