@@ -49,14 +49,14 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     mirror_right_joins,
     hide_bitwise_operands,
     equate_zeros,  # knows the types of MIN and MAX, not of what they become
+    compare_neighbours,  # what it writes has constants, of which others below know
     order_float_extremes,
     add_up_constants,
     keep_lists_apart,
     keep_lossy_casts,
     forget_absent_lists,
     forget_constants,
-    compare_neighbours,
-    read_unions_in_order,  # puts filters around its branches
+    read_unions_in_order,
     count_values_that_are_not_null,
     hide_unique_keys,
     drop_repeated_keys,

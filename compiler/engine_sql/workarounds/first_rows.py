@@ -185,17 +185,28 @@ def _is_read_after(select: exp.Select, column: exp.Column, names: Names) -> bool
 
 def _may_be_filtered(select: exp.Select, names: Names) -> bool:
     """Whether the engine may have a predicate for the rows of a SELECT, from a query that reads them."""
-    pending: list[exp.Expr] = [select]
+    pending: list[tuple[exp.Expr, exp.Expr | None]] = [(select, None)]
     while pending:
-        node = pending.pop()
-        if isinstance(node, exp.CTE):
-            pending += [table for table, cte in names.tables if cte is node]
-        if node is not select and any(node.args.get(part) for part in _FILTERS):
+        node, below = pending.pop()
+        if isinstance(node, exp.CTE):  # it belongs to the query that it stands before, but is read where it is named
+            pending += [(table, None) for table, cte in names.tables if cte is node]
+            continue
+        if node is not select and any(node.args.get(part) for part in _FILTERS) and not _keeps_rows(node, below):
             return True
-        # A WITH belongs to the query that it stands before, which reads its CTEs only where it names them.
-        if node.parent is not None and not isinstance(node, exp.CTE):
-            pending.append(node.parent)
+        if node.parent is not None:
+            pending.append((node.parent, node))
     return False
+
+
+def _keeps_rows(query: exp.Expr, item: exp.Expr | None) -> bool:
+    """Whether a query only joins the rows of what it reads first with others, and has each of them."""
+    joins = query.args.get("joins") or []
+    others = any(query.args.get(part) for part in _FILTERS if part != "joins")
+    return (
+        isinstance(item, exp.From)
+        and not others
+        and all(one.side == "LEFT" and one.kind in {"", "OUTER"} for one in joins)
+    )
 
 
 def _reads_any(terms: list[exp.Expr], columns: list[exp.Expr]) -> bool:
