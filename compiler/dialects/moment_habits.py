@@ -91,10 +91,10 @@ def formats(view: View) -> None:
         written = ours(format_.name, view.letter, read=name not in _SHOWING) if constant else None
         place = view.extents.of(format_)
         if written is None or place is None:
-            view.add("R044", node, message, "write '%Y-%m-%d'")
+            view.add("R044", node, message, "write '%Y-%m-%d'", part=format_)
         else:
             quoted = "'" + written.replace("'", "''") + "'"
-            view.add("R044", node, message, f"write {quoted}", (*place, quoted))
+            view.add("R044", node, message, f"write {quoted}", (*place, quoted), part=format_)
 
 
 _SHOWING = frozenset({"to_char", "date_format"})

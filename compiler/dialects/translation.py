@@ -216,7 +216,7 @@ def _meant(source: Traced, dialect: str, around: Surroundings, original: str) ->
         ]
         chosen = _apart([*edits, *calls], source.text)
         if not chosen:
-            left = [_at(source, one.node, view.extents, one.code, one.message, one.hint) for one in habits]
+            left = [_at(source, one.at, view.extents, one.code, one.message, one.hint) for one in habits]
             left += [_unknown(source, view, call, name, dialect) for call, name, _ in foreign]
             left += [_at(source, node, view.extents, code, said, hint) for node, code, said, hint in unsettled(view)]
             return source, left

@@ -18,7 +18,8 @@ _ANCESTORS = 8
 class Habit:
     """A place where a dialect means something else than the engine.
 
-    edits: what to write, as (start, end, text); none where no text is known to mean the same.
+    edits: what to write, as (start, end, text); none where no text is known to mean the same. part: of the node, at
+    which it is shown.
     """
 
     code: str
@@ -26,6 +27,12 @@ class Habit:
     message: str
     hint: str | None
     edits: tuple[tuple[int, int, str], ...] = ()
+    part: exp.Expr | None = None
+
+    @property
+    def at(self) -> exp.Expr:
+        """The expression at which it is shown."""
+        return self.node if self.part is None else self.part
 
 
 @dataclass
@@ -56,9 +63,17 @@ class View:
         """Yield the nodes of some kinds."""
         return (node for node in self.nodes if isinstance(node, kinds))
 
-    def add(self, code: str, node: exp.Expr, message: str, hint: str | None, *edits: tuple[int, int, str]) -> None:
-        """Note a habit with edits that are known."""
-        self.found.append(Habit(code, node, message, hint, edits))
+    def add(
+        self,
+        code: str,
+        node: exp.Expr,
+        message: str,
+        hint: str | None,
+        *edits: tuple[int, int, str],
+        part: exp.Expr | None = None,
+    ) -> None:
+        """Note a habit with edits that are known. part: at which it is shown, if not at the node."""
+        self.found.append(Habit(code, node, message, hint, edits, part))
 
     def is_unsettled(self, node: exp.Expr) -> bool:
         """Whether a literal within an expression is still to become a decimal, so that its kind is not known yet."""

@@ -20,7 +20,7 @@ def habits(subject: Subject) -> list[Found]:
     for habit in HABITS:
         habit(view)
     return [
-        subject.found(one.code, one.node, one.message, one.hint, _fix(one.hint or one.message, one.edits))
+        subject.found(one.code, one.at, one.message, one.hint, _fix(one.hint or one.message, one.edits))
         for one in view.found
     ]
 
