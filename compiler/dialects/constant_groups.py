@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from compiler.dialects.reading import Reading
 from compiler.dialects.traced import Rewrite
+from compiler.dialects.view import View
 from compiler.sql.foreign_calls import rows
 from compiler.sql.foreign_table import DIALECTS
 from compiler.sql.functions import function_name, lookup
@@ -20,10 +21,27 @@ def groups_of_constants(reading: Reading) -> Iterator[Rewrite]:
     letter = DIALECTS[reading.dialect]
     for select in reading.tree.find_all(exp.Select) if letter in "DB" else ():
         group = select.args.get("group")
-        place = reading.span(group) if group is not None and group.args.get("all") else None
-        others = [item for item in select.expressions if not any(map(_is_aggregate, _own_nodes(item)))]
-        if place is not None and others and all(map(_is_same_in_all_rows, others)):
+        place = reading.span(group) if group is not None and _has_constants_alone(select) else None
+        if place is not None:
             yield Rewrite(*place, ("GROUP BY ()",) if letter == "B" else ())
+
+
+def constant_groups(view: View) -> None:
+    """GROUP BY ALL over constants alone is one group of all rows here, if there are any."""
+    for select in view.every(exp.Select) if view.letter in "DB" else ():
+        if _has_constants_alone(select):
+            message = f"these constants are groups here, and not in {view.title}"
+            hint = "write it without GROUP BY ALL" if view.letter == "D" else "write GROUP BY ()"
+            view.add("R046", select, message, hint, part=select.expressions[0])
+
+
+def _has_constants_alone(select: exp.Select) -> bool:
+    """Whether a SELECT has GROUP BY ALL, and nothing to group by that differs from row to row."""
+    group = select.args.get("group")
+    if group is None or not group.args.get("all"):
+        return False
+    others = [item for item in select.expressions if not any(map(_is_aggregate, _own_nodes(item)))]
+    return bool(others) and all(map(_is_same_in_all_rows, others))
 
 
 def _own_nodes(item: exp.Expr) -> Iterator[exp.Expr]:

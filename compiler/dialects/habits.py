@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from compiler.dialects.constant_groups import constant_groups
 from compiler.dialects.interval_habits import elapsed_seconds, multiplied_intervals, units
 from compiler.dialects.meaning_habits import other_meanings
 from compiler.dialects.moment_habits import date_and_interval, formats, numbers_of_moments, time_zones
@@ -49,5 +50,5 @@ HABITS: tuple[Callable[[View], None], ...] = (
     null_arguments, compared_rows, tested_rows, quantified_lists, joined_lists, whole_frames,
     multiplied_intervals, elapsed_seconds, units, unsigned_numbers,
     escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
-    string_escapes, bytes_of_texts, formats, numbers_of_moments, powers, other_meanings,
+    string_escapes, bytes_of_texts, formats, numbers_of_moments, powers, constant_groups, other_meanings,
 )  # fmt: skip

@@ -503,9 +503,8 @@ decode(u...) ~> CASE WHEN u IS NOT DISTINCT FROM v THEN w … ELSE x END : SKR
 log(x) => ln({x}) : B
 log(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
 log(x, y) => CASE WHEN {x} > 0 AND {y} > 0 THEN log({x}, {y}) END : K
-chr(n) => CASE WHEN {n} < 0 THEN '' ELSE chr({n} % 256) END : K
 array_append(l, v) => CASE WHEN {l} IS NOT NULL THEN array_append({l}, {v}) END : K
-array_prepend(l, v) => CASE WHEN {l} IS NOT NULL THEN array_prepend({v}, {l}) END : K
+array_prepend(u...) ~> CASE WHEN l IS NOT NULL THEN array_prepend(v, l) END, with the value first : K
 ln(x) => CASE WHEN {x} > 0 THEN ln({x}) END : K
 log2(x) => CASE WHEN {x} > 0 THEN log2({x}) END : K
 log10(x) => CASE WHEN {x} > 0 THEN log10({x}) END : K
@@ -632,7 +631,6 @@ round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({
 round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
 date_part('epoch_second', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
-date_part('epoch', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
 date_part('epoch_millisecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000 + CAST(date_part('millisecond', {a}) AS BIGINT) % 1000 : S
 date_part('epoch_microsecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {a}) AS BIGINT) % 1000000 : S
 date_part('millisecond', a) => date_part('millisecond', {a}) % 1000 : BR
