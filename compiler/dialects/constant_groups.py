@@ -35,7 +35,7 @@ def constant_groups(view: View) -> None:
             view.add("R046", select, message, hint, part=select.expressions[0])
 
 
-def _has_constants_alone(select: exp.Select) -> bool:
+def _has_constants_alone(select: exp.Expr) -> bool:
     """Whether a SELECT has GROUP BY ALL, and nothing to group by that differs from row to row."""
     group = select.args.get("group")
     if group is None or not group.args.get("all"):
