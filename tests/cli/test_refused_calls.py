@@ -144,7 +144,8 @@ def test_a_site_or_project_that_could_not_be_written_can_be_written_again(projec
     ended = refused(project, "write", "EDQUOT", "1+", project.root / "site" / "assets" / "graph.js", "docs", "build")
     assert ended.stderr == "error: site cannot be written: Disk quota exceeded\n"
     run(project, "docs", "build")
-    ended = refused(project, "write", "ENOSPC", "1+", project.root / "new" / "data" / "orders.csv", "init", "new")
+    target = project.root / "new" / "data" / "orders.csv"
+    ended = refused(project, "renameat2", "ENOSPC", "1+", target, "init", "new")
     assert "new/data/orders.csv: No space left on device" in ended.stderr
     run(project, "init", str(project.root / "new"))
 
