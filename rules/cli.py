@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors
+from rules.errors import FAILED, INTERNAL, REPLACED, UserError, UserErrors, is_panic
 from rules.printable import printable_block, without_secrets
 from rules.terminal import signals
 from rules.terminal.output import Output, OutputError, abandon, open_closed_streams, results, results_apart, writing
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 GARBAGE = 100_000
 """New objects between two looks for garbage, 700 by default: what a command makes it mostly needs to its end."""
-_PANICS = "pyo3_runtime"
-"""The module of what libraries in Rust raise when they fail in themselves, which is no `Exception`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +90,7 @@ def _attempt(words: list[str], output: Output, *, again: bool = False) -> int:
     except KeyboardInterrupt as stop:
         _stop(output, command, stop)
     except BaseException as error:  # whatever else arrives here is our bug, and must not look like the user's
-        if not isinstance(error, Exception) and type(error).__module__ != _PANICS:
+        if not (isinstance(error, Exception) or is_panic(error)):
             raise
         if (number := signals.came()) is not None:  # in the engine, which made of it an error of its own
             _stop(output, command, signals.Stopped(number))

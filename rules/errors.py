@@ -75,6 +75,11 @@ class ForeignMemoError(Exception):
     """What the store remembers of a rule, its only argument, is not what the rule's text compiles to."""
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether an exception is a Rust panic, of the engine or another library: PyO3's class, which is no `Exception`."""
+    return type(error).__module__ == "pyo3_runtime"  # it cannot be imported
+
+
 def is_refusal(error: BaseException | None) -> bool:
     """Whether an error comes of a call that the system refused, and that may succeed with the same files."""
     while error is not None:

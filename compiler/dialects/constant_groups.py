@@ -12,6 +12,7 @@ from compiler.dialects.view import View
 from compiler.sql.foreign_calls import rows
 from compiler.sql.foreign_table import DIALECTS
 from compiler.sql.functions import function_name, lookup
+from compiler.tree.selects import own_nodes
 
 _OF_EACH_ROW = frozenset({"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval"})
 
@@ -40,12 +41,8 @@ def _has_constants_alone(select: exp.Expr) -> bool:
     group = select.args.get("group")
     if group is None or not group.args.get("all"):
         return False
-    others = [item for item in select.expressions if not any(map(_is_aggregate, _own_nodes(item)))]
+    others = [item for item in select.expressions if not any(map(_is_aggregate, own_nodes(item, exp.Expr)))]
     return bool(others) and all(map(_is_same_in_all_rows, others))
-
-
-def _own_nodes(item: exp.Expr) -> Iterator[exp.Expr]:
-    return item.walk(prune=lambda node: isinstance(node, exp.Query))
 
 
 def _is_aggregate(node: exp.Expr) -> bool:
@@ -61,5 +58,5 @@ def _is_same_in_all_rows(item: exp.Expr) -> bool:
     return not any(
         isinstance(node, exp.Column | exp.Star | exp.Query | exp.Window)
         or (isinstance(node, exp.Func) and function_name(node) in _OF_EACH_ROW)
-        for node in _own_nodes(item)
+        for node in own_nodes(item, exp.Expr)
     )

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 
 from rules.engine.protocol import EngineError, MemoryExhaustedError
 from rules.engine.stopping import StoppedError
-
-_PANIC_MODULE = "pyo3_runtime"
-"""The module of PyO3's class of Rust panics. It cannot be imported, and inherits only from BaseException."""
+from rules.errors import is_panic
 
 _POOL = re.compile(r"(?:^|: )(?:Resources exhausted: Failed to allocate|Not enough memory to continue external sort)")
 _DISK = re.compile(r"(?:^|: )The used disk space during the spilling process has exceeded the allowable limit")
@@ -39,11 +37,6 @@ def engine_errors() -> Iterator[None]:
         if _DISK.search(message):
             raise MemoryExhaustedError(message, is_of_pool=False) from error
         raise EngineError(message) from error
-
-
-def is_panic(error: BaseException) -> bool:
-    """Whether an exception is a panic of the engine."""
-    return type(error).__module__ == _PANIC_MODULE
 
 
 def clean_message(error: BaseException) -> str:

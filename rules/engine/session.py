@@ -17,10 +17,10 @@ from datafusion.user_defined import ScalarUDF
 from compiler.names.resolve import INPUT_DB
 from compiler.sql.functions import ZONELESS
 from rules.config.profiles import SETTINGS, Profile
-from rules.engine.failures import clean_message, is_panic
+from rules.engine.failures import clean_message
 from rules.engine.memory import pool_bytes, reservation_bytes
 from rules.engine.settings import RESULT_SETTINGS
-from rules.errors import UserError
+from rules.errors import UserError, is_panic
 
 _RUNTIME = "datafusion.runtime."
 _MADE_WITH = {"partitions", "batch_size", "memory_limit_mb", "sort_reservation_mb", "temp_directory"}

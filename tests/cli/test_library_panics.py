@@ -1,4 +1,4 @@
-"""A panic of a library, wherever it comes, is told in one message: it is no `Exception`, and no traceback is shown."""
+"""A panic of a library written in Rust, which is no `Exception`, ends a command with one message and no traceback."""
 
 from __future__ import annotations
 

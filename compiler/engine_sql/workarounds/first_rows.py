@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from compiler.analysis.types import INTEGERS
 from compiler.canonical.facts import Facts
+from compiler.engine_sql.workarounds.subqueries.naming import conjuncts
 from compiler.names.lexical import Names
 from compiler.sql.encode import encode
 from compiler.sql.functions import WindowFunction, function_name, is_volatile
@@ -44,7 +45,7 @@ def compare_neighbours(query: exp.Query, facts: Facts) -> exp.Query:
 
 
 def numbers_rows_of_keys(query: exp.Query, facts: Facts) -> bool:
-    """Whether a query may be concerned: rows that were in another order already may have come in that before."""
+    """Whether a query numbers the rows of keys. If its input is sorted already, they may come in another order now."""
     windows = facts.nodes(query, exp.Window)
     return any(function_name(one) == "row_number" and one.args.get("partition_by") for one in windows)
 
@@ -82,7 +83,7 @@ class _First:
 def _by_qualify(query: exp.Query, facts: Facts) -> Iterator[_First]:
     for select in facts.nodes(query, exp.Select):
         qualify = select.args.get("qualify")
-        terms = _terms(qualify.this) if qualify is not None else []
+        terms = conjuncts(qualify.this if qualify is not None else None)
         found = next(((term, one) for term in terms if isinstance(one := _compared(term), exp.Window)), None)
         if found is None:
             continue
@@ -101,7 +102,7 @@ def _by_where(query: exp.Query, facts: Facts) -> Iterator[_First]:
         where = select.args.get("where")
         if where is None or any(select.args.get(part) for part in _FILTERS if part != "where"):
             continue
-        terms, names = _terms(where.this), facts.names(query)
+        terms, names = conjuncts(where.this), facts.names(query)
         for term in terms:
             column = _compared(term)
             inner = _inner(select, names) if isinstance(column, exp.Column) else None
@@ -113,7 +114,7 @@ def _by_where(query: exp.Query, facts: Facts) -> Iterator[_First]:
                 continue
             keys = {encode(key) for key in window.args["partition_by"]}
             shown = {one.alias_or_name for one in inner.selects if encode(one.unalias()) in keys}
-            others = [one for term_ in terms if term_ is not term for one in find_all(term_, exp.Column)]
+            others = [one for other in terms if other is not term for one in find_all(other, exp.Column)]
             if any(one.name in shown for one in others) or not _is_read_after(select, column, names):
                 continue
             if not _may_be_filtered(select, names):
@@ -123,8 +124,6 @@ def _by_where(query: exp.Query, facts: Facts) -> Iterator[_First]:
 
 def _compared(term: exp.Expr) -> exp.Expr | None:
     """Return what is 1 if a condition is true of a number from 1 on; None for a condition of another kind."""
-    while isinstance(term, exp.Paren):
-        term = term.this
     if not isinstance(term, exp.EQ | exp.LT | exp.LTE | exp.GT | exp.GTE):
         return None
     value, bound = term.this, term.expression
@@ -188,7 +187,7 @@ def _may_be_filtered(select: exp.Select, names: Names) -> bool:
     pending: list[tuple[exp.Expr, exp.Expr | None]] = [(select, None)]
     while pending:
         node, below = pending.pop()
-        if isinstance(node, exp.CTE):  # it belongs to the query that it stands before, but is read where it is named
+        if isinstance(node, exp.CTE):  # what matters is who reads it, not where it is written
             pending += [(table, None) for table, cte in names.tables if cte is node]
             continue
         if node is not select and any(node.args.get(part) for part in _FILTERS) and not _keeps_rows(node, below):
@@ -212,10 +211,6 @@ def _keeps_rows(query: exp.Expr, item: exp.Expr | None) -> bool:
 def _reads_any(terms: list[exp.Expr], columns: list[exp.Expr]) -> bool:
     known = {encode(column) for column in columns}
     return any(encode(node) in known for term in terms for node in find_all(term, exp.Column))
-
-
-def _terms(condition: exp.Expr) -> list[exp.Expr]:
-    return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
 
 
 def _number(value: int) -> exp.Cast:
