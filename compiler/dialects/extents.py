@@ -11,7 +11,6 @@ from sqlglot import exp
 from compiler.errors import SqlError
 from compiler.sql.dialect import DIALECT, parse, render
 from compiler.sql.encode import dump
-from compiler.tree.walk import bare_copy
 
 _AROUND = 12
 """Tokens to try before the first and after the last whose place is known."""
@@ -105,7 +104,7 @@ class Extents:
         if node.find(exp.Query) is not None:
             return None
         try:
-            return render(bare_copy(node))
+            return render(node)
         except SqlError:
             return None
 

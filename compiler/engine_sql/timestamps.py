@@ -42,7 +42,10 @@ _TEXT = re.compile(
     r"\s*(\d{4}-\d\d-\d\d)(?:[ Tt](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?)?\s*(?:[Zz]|[+-]\d\d(?::?\d\d)?)?\s*\Z"
 )
 _FIRST, _LAST = "1677-09-21 00:12:44", "2262-04-11 23:47:16"
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_COMPARISONS = (
+    *(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ),
+    *(exp.Between, exp.In),
+)
 _MIXING = (exp.Binary, exp.Between, exp.In, exp.Case, exp.Func)
 _FINE = {
     "millisecond": ("date", "timestamp<s", "timestamp<ms"),
@@ -94,19 +97,20 @@ def stay_in_range(query: exp.Query, facts: Facts) -> exp.Query:
     AS TIMESTAMP(6)). Where the engine would yield NULL (date_bin) or the last moment there is (to_timestamp of floats),
     an error is raised instead. What it truncates toward 1970 goes down one more.
     """
+    if not facts.has(query, *_COMPARISONS, ScalarFunction, exp.TryCast):
+        return query
     types = facts.types(query)
-    for sides in list(_comparisons(query)):
+    for sides in list(_comparisons(query, facts)):
         _meet(sides, types)
-    for call in list(_truncated_finely(query)):
+    for call in list(_truncated_finely(query, facts)):
         if not any(functions.is_volatile(node) for node in find_all(call, exp.Func)):
             call.replace(_downwards(call, types))
-    for call in [
-        call for call in find_all(query, ScalarFunction) if function_name(call) in {"date_bin", "to_timestamp"}
-    ]:
+    calls = facts.nodes(query, ScalarFunction)
+    for call in [call for call in calls if function_name(call) in {"date_bin", "to_timestamp"}]:
         guarded = _guarded(call, types)
         if guarded is not None:
             call.replace(guarded)
-    for cast in find_all(query, exp.TryCast):
+    for cast in facts.nodes(query, exp.TryCast):
         if _wraps(cast, types):
             cast.set("this", exp.cast(_enclosed(cast.this), "DATE"))
     return query
@@ -127,7 +131,7 @@ def may_have_binned_to_null(tree: exp.Query, facts: Facts) -> bool:
 def may_have_truncated_upwards(tree: exp.Query, facts: Facts) -> bool:
     """Whether date_trunc to milliseconds or microseconds could have rounded up a moment before 1970."""
     types = facts.types(tree)
-    return any(_is_finer(call, types) for call in _truncated_finely(tree))
+    return any(_is_finer(call, types) for call in _truncated_finely(tree, facts))
 
 
 def may_have_wrapped_dates(tree: exp.Query, facts: Facts) -> bool:
@@ -192,9 +196,9 @@ def _mixes(node: exp.Expr, kinds: Mapping[str, set[str]]) -> bool:
     return in_nanoseconds and any(_is_coarse(kind) or kind == "date32" for kind in held)
 
 
-def _truncated_finely(query: exp.Query) -> Iterator[ScalarFunction]:
+def _truncated_finely(query: exp.Query, facts: Facts) -> Iterator[ScalarFunction]:
     """Yield the calls of date_trunc to a part of a second. The engine refuses those of other than two arguments."""
-    calls = (call for call in find_all(query, ScalarFunction) if function_name(call) in {"date_trunc", "datetrunc"})
+    calls = (call for call in facts.nodes(query, ScalarFunction) if function_name(call) in {"date_trunc", "datetrunc"})
     two = (call for call in calls if len(call.expressions) == len(("unit", "value")))
     yield from (call for call in two if call.expressions[0].name.lower() in _FINE)
 
@@ -221,9 +225,9 @@ def _downwards(call: ScalarFunction, types: Types) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=is_after, true=less)], default=call.copy())
 
 
-def _comparisons(query: exp.Query) -> Iterator[list[exp.Expr]]:
+def _comparisons(query: exp.Query, facts: Facts) -> Iterator[list[exp.Expr]]:
     """Yield the sides of every comparison, BETWEEN and IN of a list."""
-    for node in find_all(query, *_COMPARISONS, exp.Between, exp.In):
+    for node in facts.nodes(query, *_COMPARISONS):
         if isinstance(node, exp.Between):
             yield [node.this, node.args["low"], node.args["high"]]
         elif isinstance(node, exp.In):

@@ -37,6 +37,7 @@ from compiler.sql.split_keywords import joined
 from compiler.sql.supported import TYPE_NAMES, check
 from compiler.sql.templates import template_error
 from compiler.tree.big_stack import with_deep_stack
+from compiler.tree.walk import bare_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +207,11 @@ def render(ast: exp.Expr, *, pretty: bool = False) -> str:
     """
 
     def work() -> str:
-        return ast.sql(dialect=DIALECT, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE)
+        # The generator changes what it writes, and its own way of copying takes longer than all of its writing.
+        copied = bare_copy(ast)
+        return copied.sql(
+            dialect=DIALECT, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE, copy=False
+        )
 
     try:
         return with_deep_stack(work)

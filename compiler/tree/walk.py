@@ -5,6 +5,7 @@ They return lists, so the nodes found stay the same when the tree changes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -59,12 +60,35 @@ def nodes_in_order(tree: exp.Expr) -> list[exp.Expr]:
 
 def find_all(tree: exp.Expr, *kinds: type[E], depth_first: bool = False) -> list[E]:
     """Return the nodes of some kinds, by default breadth first."""
-    return [node for node in (nodes_in_order(tree) if depth_first else nodes(tree)) if isinstance(node, kinds)]
+    if depth_first:
+        return [node for node in nodes_in_order(tree) if isinstance(node, kinds)]
+    return [node for node in _nodes_that_may_be(tree, kinds) if isinstance(node, kinds)]
 
 
 def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
     """Whether a tree contains a node of one of the kinds."""
-    return any(isinstance(node, kinds) for node in nodes(tree))
+    return any(isinstance(node, kinds) for node in _nodes_that_may_be(tree, kinds))
+
+
+def _nodes_that_may_be(tree: exp.Expr, kinds: tuple[type[exp.Expr], ...]) -> list[exp.Expr]:
+    """Return the nodes of a tree, breadth first, without the leaves below its root unless they can be of a kind."""
+    if _are_leaves(kinds):
+        return nodes(tree)
+    found = [tree]
+    for node in found:
+        for value in node.args.values():
+            if isinstance(value, exp.Expr):
+                if type(value) not in LEAVES:
+                    found.append(value)
+            elif type(value) is list:
+                found += [child for child in value if isinstance(child, exp.Expr) and type(child) not in LEAVES]
+    return found
+
+
+@functools.cache
+def _are_leaves(kinds: tuple[type[exp.Expr], ...]) -> bool:
+    """Whether a leaf can be of one of the kinds."""
+    return any(issubclass(leaf, kinds) for leaf in LEAVES)
 
 
 def stands_in(node: exp.Expr | None, holder: exp.Expr) -> bool:

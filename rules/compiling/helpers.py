@@ -13,9 +13,11 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import weakref
 from abc import ABC, abstractmethod
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -35,6 +37,10 @@ _GARBAGE = 100_000
 """New objects after which Python looks for cycles: looking after every 700, as it would, costs a helper a tenth."""
 _MOST = 8
 """The most helpers: each has a compiler and an engine, some 170 MB."""
+
+
+_AHEAD = 2
+"""The jobs that a helper is sent: the next is there when one is done, so that it does not wait for this process."""
 
 
 class Bench(Protocol):
@@ -75,7 +81,7 @@ def work_ahead(
     done: SimpleQueue[tuple[str, Future[Any]]] = SimpleQueue()  # waiting would check all each time
     running = 0
     while True:
-        while (name := schedule.take()) is not None:
+        while running < helpers.at_once and (name := schedule.take()) is not None:
             wanted = job(name)
             if wanted is None:
                 schedule.settle(name)
@@ -142,9 +148,13 @@ class Helpers:
         self._count = min(count, _MOST)
         self._first = engine, service
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-        self._pool: ThreadPoolExecutor | None = None
+        self._queue: _Queue | None = None
         self._is_set = False
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs keep all helpers at work."""
+        return self._count * _AHEAD
 
     def start(self) -> None:
         """Start the processes, unless they are running. They take a second to be ready."""
@@ -156,58 +166,104 @@ class Helpers:
         for _ in range(self._count):
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 — ourselves
             self.processes.append(process)
-            self._send(process, self._first)
+            _send(process, self._first)
 
     def submit(self, job: Any, setting: Service) -> Future[Any]:
         """Have a job done by the next free helper. The setting is that of all jobs; no task may be running yet."""
-        pool = self._ready()
+        queue = self._ready()
         if not self._is_set:
             for process in self.processes:
-                self._send(process, _Setting(setting))
+                _send(process, _Setting(setting))
             self._is_set = True
-        return pool.submit(self._ask, job)
+        return queue.put(job)
 
     def run(self, task: Task) -> Future[Any]:
         """Have a task done by the next free helper."""
-        return self._ready().submit(self._ask, task)
+        return self._ready().put(task)
 
-    def _ready(self) -> ThreadPoolExecutor:
-        if self._pool is None:
+    def _ready(self) -> _Queue:
+        if self._queue is None:
             self.start()
-            for process in self.processes:
-                self._idle.put(process)
-            self._pool = ThreadPoolExecutor(self._count)
-        return self._pool
-
-    @staticmethod
-    def _send(process: subprocess.Popen[bytes], what: Any) -> None:
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out at its next job
-            pickle.dump(what, process.stdin)
-            process.stdin.flush()
+            self._queue = _Queue(self.processes)
+        return self._queue
 
     def close(self) -> None:
         """End the processes, whatever they are doing. They hold nothing that could be lost."""
         for process in self.processes:
             process.kill()  # so that no thread waits for it
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if self._queue is not None:
+            self._queue.close()
         _end(self.processes)
-        self._idle, self._pool, self._is_set = SimpleQueue(), None, False
+        self._queue, self._is_set = None, False
 
-    def _ask(self, job: Any) -> Any:
-        """Have a job done; None if it cannot be, or if the helper has died, of too little memory for example."""
-        process = self._idle.get()
-        assert process.stdin is not None
+
+class _Queue:
+    """The jobs of helpers: those that they are at, in the order in which they were sent, and those that wait for one.
+
+    A job is sent to the helper that has the fewest; the threads know this, not the `Helpers`, whose end would not come.
+    """
+
+    def __init__(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
+        self._lock = threading.Lock()
+        self._at_work: dict[subprocess.Popen[bytes], deque[Future[Any]]] = {one: deque() for one in processes}
+        self._waiting: deque[tuple[Any, Future[Any]]] = deque()
+        self._threads = [threading.Thread(target=self._receive, args=[one], daemon=True) for one in self._at_work]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, job: Any) -> Future[Any]:
+        """Have a job done. Its result is None if it cannot be, or if its helper dies, of too little memory perhaps."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._waiting.append((job, future))
+            self._send_next()
+        return future
+
+    def close(self) -> None:
+        """Wait for the threads, whose processes have been killed."""
+        for thread in self._threads:
+            thread.join()
+
+    def _send_next(self) -> None:
+        """Send the jobs that wait to helpers that have less than enough to do. The lock is held.
+
+        That cannot block for ever: a helper that is not reading yet is at work, and what it answers is read unlocked.
+        """
+        while self._waiting:
+            process = min(self._at_work, key=lambda one: len(self._at_work[one]), default=None)
+            if process is not None and len(self._at_work[process]) >= _AHEAD:
+                return
+            job, future = self._waiting.popleft()
+            if process is None:  # all have died
+                future.set_result(None)
+            else:
+                self._at_work[process].append(future)
+                _send(process, job)
+
+    def _receive(self, process: subprocess.Popen[bytes]) -> None:
+        """Take the answers of a helper until it ends."""
         assert process.stdout is not None
-        try:
-            pickle.dump(job, process.stdin)
-            process.stdin.flush()
-            return pickle.load(process.stdout)  # noqa: S301 — from our own helper
-        except (EOFError, OSError, pickle.UnpicklingError):
-            return None
-        finally:
-            self._idle.put(process)
+        while True:
+            try:
+                made = pickle.load(process.stdout)  # noqa: S301 — from our own helper
+            except (EOFError, OSError, MemoryError, pickle.UnpicklingError):
+                break
+            with self._lock:
+                future = self._at_work[process].popleft()
+                self._send_next()
+            future.set_result(made)
+        with self._lock:
+            lost = self._at_work.pop(process)
+            self._send_next()
+        for future in lost:
+            future.set_result(None)
+
+
+def _send(process: subprocess.Popen[bytes], what: Any) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out by the end of its answers
+        pickle.dump(what, process.stdin)
+        process.stdin.flush()
 
 
 def end_helpers() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -33,15 +34,22 @@ class _Texts(Task):
         return [_parsed(text, keeps=self.keeps) for text in self.texts]
 
 
+class KeptText(NamedTuple):
+    """A text that was parsed. tree: as `kept_tree` takes it."""
+
+    text: str
+    tree: bytes
+
+
 _Answer = tuple[Parsed | None, bytes | None]
 
 
 def parse_ahead(
-    helpers: Helpers, texts: Sequence[Text], trees: MutableMapping[str, bytes] | None = None
+    helpers: Helpers, texts: Sequence[Text], trees: MutableMapping[str, KeptText] | None = None
 ) -> list[Parsed | None]:
     """Return what each text parses to, None for one that no helper could parse.
 
-    trees: gets the trees of texts in the engine's own dialect, by text, for `kept_tree`.
+    trees: gets the texts in the engine's own dialect with their trees, by the digests of their files.
     """
     some = [texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE)]
     asked = [helpers.run(_Texts(one, trees is not None)) for one in some]
@@ -50,7 +58,8 @@ def parse_ahead(
         answers: list[_Answer] = answer.result() or [(None, None)] * len(one)
         found += [parsed for parsed, _ in answers]
         if trees is not None:
-            trees.update({text.text: tree for text, (_, tree) in zip(one, answers, strict=True) if tree is not None})
+            pairs = ((text, tree) for text, (_, tree) in zip(one, answers, strict=True) if tree is not None)
+            trees.update({text.digest: KeptText(text.text, tree) for text, tree in pairs})
     return found
 
 

@@ -47,9 +47,10 @@ def look_ahead(
             looked.add(name)
             work.know_found(rule, record)
             return None
-        text, table = rule.text(project), foresight.remembered(rule) if asked.plannable else None
+        kept = helpers.take(rule.digest)
+        text, table = kept.text if kept else rule.text(project), foresight.remembered(rule) if asked.plannable else None
         more = {"options": options_of(rule), "plans": asked.plannable, "table": table}
-        more["tree"] = helpers.take_tree(text)
+        more["tree"] = kept.tree if kept else None
         return job_of(text, rule.path, asked.world, asked.inputs, **more)
 
     def accept(name: str, found: Looked) -> None:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Text(NamedTuple):
-    """The text of a rule, and the dialect that it is in: None for ours."""
+    """The text of a rule file, the dialect that it is in (None for ours), and the digest of the file."""
 
     text: str
     dialect: str | None
+    digest: str
 
 
 def memo_of_text(project: Project, path: str, digest: str) -> str:
@@ -38,7 +39,7 @@ def read_rule(project: Project, path: str, digest: str) -> tuple[RuleOptions, Te
     """Read a rule file; return its options and its text. Raises `UserError`."""
     text = text_of(project, path, digest)
     options = read_options(text, path)
-    return options, Text(text, with_dialect(project, path, options).dialect)
+    return options, Text(text, with_dialect(project, path, options).dialect, digest)
 
 
 def parse_text(project: Project, path: str, digest: str) -> Mapping[str, Any]:

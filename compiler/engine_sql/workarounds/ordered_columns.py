@@ -18,7 +18,12 @@ def set_apart_ordered_columns(query: exp.Query, facts: Facts) -> exp.Query:
     SELECT -p.a AS a, unnest(p.l) AS l … likewise. In place. DataFusion 55 adds the column that it sorts by, and those
     that it needs beside UNNEST, to the outputs, and then finds two of that name.
     """
-    concerned = [select for select in facts.nodes(query, exp.Select) if select.args.get("order") or _unnests(select)]
+    unnests = facts.has(query, *exp.SET_RETURNING_FUNCTIONS)
+    concerned = [
+        select
+        for select in facts.nodes(query, exp.Select)
+        if select.args.get("order") or (unnests and _unnests(select))
+    ]
     if not concerned:
         return query
     clashes: list[tuple[exp.Expr, set[str]]] = []
