@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from compiler.compiled import EngineIdentity
 from compiler.engine_sql import timestamps
+from compiler.engine_sql.sure_plans import is_sure
 from compiler.engine_sql.trial import is_of_itself, needs_trial
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of, fingerprint
@@ -84,7 +85,7 @@ class PlannedSchemas:
             if said is not None and is_of_itself(said):
                 raise self._explained(SqlError(said, code="engine"), executed, try_part)
         try:
-            return self.planner.plan_schema(sql, shown, key)
+            return self.planner.plan_schema(sql, shown, key, sure=is_sure(executed))
         except SqlError as error:
             raise self._explained(error, executed, probe) from error
 

@@ -57,8 +57,12 @@ def schema_of(record: Mapping[str, Any]) -> Schema:
 class SchemaPlanner(Protocol):
     """The engine, as the compiler sees it: it plans a query on empty tables and returns the result's schema."""
 
-    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+    def plan_schema(
+        self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str, *, sure: bool = False
+    ) -> Schema:
         """Return the schema of `sql`; the planner may remember it under `key`.
+
+        sure: whether it has a physical plan if it can be optimised (see `compiler.engine_sql.sure_plans`).
 
         `inputs` maps each input's name to its schema and to the columns the query may see: any other column does not
         exist for the planner, so a scan set that misses one fails here. Raises `SqlError` if the query is invalid.

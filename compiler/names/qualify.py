@@ -25,7 +25,12 @@ from compiler.names.parenthesised_joins import require_no_filter_read
 from compiler.names.qualify_fixups import as_written, drop_recursive_columns, prepare
 from compiler.names.repeated_names import set_repeated_names_apart
 from compiler.names.resolve import INPUT_DB, column_suggestion, fold, suggestion
-from compiler.names.set_outputs import put_positions_back, require_equal_widths, set_positions_aside
+from compiler.names.set_outputs import (
+    put_positions_back,
+    require_equal_widths,
+    require_positions,
+    set_positions_aside,
+)
 from compiler.names.using_columns import note_merging_joins, spell_merged_columns
 from compiler.schema import Schema
 from compiler.sql.dialect import DIALECT
@@ -81,6 +86,7 @@ def qualified(query: exp.Query, schemas: InputSchemas, authored: Callable[[], ex
     require_no_filter_read(query)
     _require_left_out(query, schemas)
     set_repeated_names_apart(query, schemas.known)
+    require_positions(query)
     note_merging_joins(query)
     set_positions_aside(query)
     try:

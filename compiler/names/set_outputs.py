@@ -39,6 +39,18 @@ def require_equal_widths(query: exp.Query) -> None:
             raise located(operation.right, message, hint="select the same columns on both sides", code="set-operation")
 
 
+def require_positions(query: exp.Query) -> None:
+    """Refuse ORDER BY 0 and GROUP BY 0, which `qualify` takes for the last output. Raises `SqlError`."""
+    for clause in find_all(query, exp.Order, exp.Group):
+        if not isinstance(clause.parent, exp.Query):  # the order of a window or an aggregate has no positions
+            continue
+        for key in clause.expressions:
+            number = key.this if isinstance(key, exp.Ordered) else key
+            if isinstance(number, exp.Literal) and number.is_int and int(number.name) == 0:
+                hint = "the first output column is 1"
+                raise located(number, f"unknown output column {number.name}", hint=hint, code="unknown-column")
+
+
 def set_positions_aside(query: exp.Query) -> None:
     """… UNION BY NAME … ORDER BY 3 → … ORDER BY NULL, which remembers the 3, in place.
 

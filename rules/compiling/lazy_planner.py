@@ -30,9 +30,11 @@ class LazyPlanner:
         self._remember = remember
         self._functions = functions
 
-    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+    def plan_schema(
+        self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str, *, sure: bool = False
+    ) -> Schema:
         """See `compiler.schema.SchemaPlanner`."""
-        return self._planner.plan_schema(sql, inputs, key)
+        return self._planner.plan_schema(sql, inputs, key, sure=sure)
 
     def problem(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]]) -> str | None:
         """See `compiler.schema.SchemaPlanner`."""

@@ -186,14 +186,16 @@ class LargeCompiler:
             return f"refused: {error}"
         return ""
 
-    def plan_schema(self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str) -> Schema:
+    def plan_schema(
+        self, sql: str, inputs: dict[str, tuple[Schema, frozenset[str]]], key: str, *, sure: bool = False
+    ) -> Schema:
         """Plan with the engine, and add up the seconds that it takes."""
         if not self._planned:
             names = with_deep_stack(lambda: parse(sql)).named_selects
             return Schema(tuple(Column(name, "int64") for name in names), b"")
         start = time.process_time()
         try:
-            return self._engine.plan_schema(sql, inputs, key)
+            return self._engine.plan_schema(sql, inputs, key, sure=sure)
         finally:
             self.planning += time.process_time() - start
 

@@ -65,7 +65,8 @@ class SqlitePlanner:
     def __init__(self, remember: Callable[[str, Schema], None]) -> None:
         self._remember = remember
 
-    def plan_schema(self, sql: str, inputs: Inputs, key: str) -> Schema:
+    def plan_schema(self, sql: str, inputs: Inputs, key: str, *, sure: bool = False) -> Schema:
+        del sure  # to run a query is to know
         try:
             found = self._run(sql, inputs)
         except EngineError as error:
