@@ -68,6 +68,12 @@ def test_of_very_many_queries() -> None:
         "SELECT t.a AS a, COUNT(*) AS n FROM t GROUP BY ROLLUP (t.a)",
         "SELECT COUNT(DISTINCT t.a, t.b) AS n FROM t",
         "SELECT unnest(t.a) AS a FROM t",
+        "SELECT t.a AS a FROM t WHERE SUM(t.a) > 1",
+        "SELECT t.a AS a FROM t WHERE RANK() OVER (ORDER BY t.a) = 1",
+        "SELECT t.a AS a FROM t JOIN u ON SUM(t.a) = u.a",
+        "SELECT COUNT(*) AS n FROM t GROUP BY SUM(t.a)",
+        "SELECT SUM(SUM(t.a)) AS n FROM t",
+        "SELECT SUM(RANK() OVER (ORDER BY t.a)) AS n FROM t",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT r.n + 1 AS n FROM r) SELECT r.n AS n FROM r",
     ],
 )

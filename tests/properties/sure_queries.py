@@ -16,6 +16,7 @@ TYPES: dict[str, pa.DataType] = {
 TABLES = {name: pa.schema(list(TYPES.items())) for name in ("t", "v")}
 _NUMBERS = ("i", "i8", "u", "f", "f4", "d", "w", "x")
 _LITERALS = ("0", "1", "-1", "2.5", "NULL", "TRUE", "'a'", "'2024-01-01'", "9223372036854775807", "1e300")
+_OUT_OF_PLACE = ("COUNT(*)", "SUM(p.i)", "RANK() OVER (ORDER BY p.i)", "SUM(p.i) OVER ()", "MAX(SUM(p.i))")
 
 
 class SureQueries:
@@ -80,6 +81,8 @@ class SureQueries:
             on = self._rng.choice([f"p.{name} = q.{name}", f"p.{name} = q.{name} AND p.i > q.i", "p.i = q.u", "TRUE"])
             source += f" {kind} v AS q ON {on}"
         where = f" WHERE {self._test(tables, 2)}" if self._one_in(2) else ""
+        if self._one_in(20):
+            where = f" WHERE {self._rng.choice(_OUT_OF_PLACE)} > 1"
         if self._one_in(2):
             return self._grouped(tables, f"{source}{where}")
         items = [self._value(tables, 2) for _ in range(self._rng.randint(1, 3))]
@@ -98,6 +101,9 @@ class SureQueries:
         calls += [f"{call}({number})" for call in ("SUM", "AVG", "MIN", "MAX")]
         chosen = self._rng.sample(calls, self._rng.randint(1, 3))
         selected = ", ".join(f"{item} AS c{number}" for number, item in enumerate([*keys, *chosen]))
+        if self._one_in(20):
+            keys.append(self._rng.choice(_OUT_OF_PLACE))
+            selected = f"{keys[-1]} AS k, {selected}"
         grouping = f" GROUP BY {', '.join(map(str, range(1, len(keys) + 1)))}" if keys else ""
         having = f" HAVING {chosen[0]} > 1" if self._one_in(4) else ""
         return f"SELECT {selected} FROM {source}{grouping}{having}"
