@@ -2,9 +2,9 @@
 
 Making one takes half of the time of planning a small query. The engine refuses some queries only then: subqueries that
 it could not turn into joins, casts that do not exist, functions that it has for some types alone, aggregates that are
-out of place, and those of expressions of which its two planners do not agree whether they can be NULL. What is listed here can be none of these,
-and random queries that are made of it have shown no exception (`tests/compiler/test_sure_plans.py`). An exception would
-be told by the build instead of the check.
+out of place, and those of expressions of which its two planners do not agree whether they can be NULL. What is listed
+here can be none of these, and random queries that are made of it have shown no exception
+(`tests/compiler/test_sure_plans.py`). An exception would be told by the build instead of the check.
 """
 
 from __future__ import annotations

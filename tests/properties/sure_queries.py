@@ -1,4 +1,4 @@
-"""Random queries made of what `compiler.engine_sql.sure_plans` lists, over columns of every type, half of them valid."""
+"""Random queries made of what `compiler.engine_sql.sure_plans` lists, over columns of every type."""
 
 from __future__ import annotations
 
