@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A part of the digests of tables in parts, and of the keys of what is computed by parts: raise it whenever the same
 # table would be cut, or the same rule computed, in another way.
-PARTS_FORMAT = 3
+PARTS_FORMAT = 4
 
 _TARGET_SHARE = 20
 _RUN_ENDS = 4

@@ -231,7 +231,7 @@ class Compiler:
     ) -> tuple[str, dict[str, tuple[str, ...]], Schema]:
         """Return a qualified tree, which is consumed, as SQL for the engine, the columns that it scans, its schema.
 
-        schemas: of all inputs of the tree. order: the key to order the rows by. Call it in `working`.
+        schemas: of all inputs of the tree. order: the columns to order the rows by. Call it in `working`.
         Raises `SqlError`.
         """
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(form).items()}

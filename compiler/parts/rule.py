@@ -113,10 +113,10 @@ class Rule:
         """Return a query of the product, which is consumed, with its rows in the order that the rule gives them."""
         if form.args.get("order") is not None and not any("map<" in one.type for one in self.compiled.schema.columns):
             break_ties(form)
-        key = self._options.key if self._options.tier == Tier.CANONICAL else None
-        found = self._query(copied(form), partials, key)
+        order = self._options.order if self._options.tier == Tier.CANONICAL else None
+        found = self._query(copied(form), partials, order)
         if found.schema != self.compiled.schema:
-            found = self._query(_widened(form, found.schema, self.compiled.schema), partials, key)
+            found = self._query(_widened(form, found.schema, self.compiled.schema), partials, order)
         if found.schema != self.compiled.schema:
             raise NotProvedError("has another type when it is made of parts")
         return PartQuery(found.sql, found.scans, found.schema, self.is_sorted)
@@ -141,14 +141,14 @@ class Rule:
         self,
         form: exp.Query,
         partials: Schema | None,
-        key: tuple[str, ...] | None,
+        order: tuple[str, ...] | None,
         others: Mapping[str, Schema] | None = None,
     ) -> PartQuery:
         form = without_unused_ctes(form)
         if partials is None and any(table.name == PARTIALS for table in form.find_all(exp.Table)):
             raise NotProvedError("joins it with aggregates of itself")
         known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {}), **(others or {})}
-        return PartQuery(*self._compiler.run_as(form, known, key))
+        return PartQuery(*self._compiler.run_as(form, known, order))
 
     def enclosing(self) -> Iterator[exp.Query]:
         """Yield the queries that hold every mention of the input, the outermost first, which is the rule's."""

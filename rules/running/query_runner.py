@@ -171,6 +171,8 @@ class Runner:
                 job = Job(query, rule.schema, target, self.evidence.build)
                 rows = 0 if on_cluster else sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
                 executed = self._run_whole(rule, job, rows)
+            if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
+                require_total_order(target, rule)
             _require_unchanged(sources, outside)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
@@ -270,8 +272,6 @@ class Runner:
                 raise OpenTiesError from None
             here = replace(job, query=replace(job.query, sql=self.bodies.body(rule).sql))
             executed = self.session.engine.stoppable(self.stop).execute(here)
-        if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
-            require_total_order(job.target, rule)
         return executed
 
     def _was_large(self, rule: CompiledRule) -> bool:
@@ -296,8 +296,6 @@ class Runner:
         profile = job.query.profile
         texts = any(entry.has_texts for entry in job.query.inputs)
         executed = within_memory(run, profile, spread=not rule.needs_one_partition, texts=texts)
-        if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
-            require_total_order(job.target, rule)
         if executed.spilled and executed.fallback is None and profile.memory_limit_mb is None and rule.is_sensitive:
             return replace(executed, fallback=spilled(profile))
         return executed

@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from compiler.names.resolve import INPUT_DB
+from rules.config import profiles
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
 from rules.engine.protocol import EngineError, EngineInput, EngineQuery, Job
+from rules.running import query_runner
 from rules.storage.types import to_schema
 from support import inprocess
 from support.projects import SampleProject
@@ -32,6 +34,18 @@ def project_of(root: Path, toml: str = "") -> SampleProject:
         "x": generator.normal(size=ROWS) * 10.0 ** generator.integers(-8, 9, ROWS),
     }
     project.parquet("t", columns)
+    return project
+
+
+def in_parts(root: Path) -> SampleProject:
+    """Return a project whose table is in several files, each of which is a part."""
+    project = project_of(root, "[parts]\nmin_rows = 1\n")
+    table = pq.read_table(root / "data/t.parquet")
+    project.edit("rules.toml", "data/t.parquet", "data/t")
+    (root / "data/t").mkdir()
+    for number in range(4):
+        pq.write_table(table.slice(number * ROWS // 4, ROWS // 4), root / f"data/t/{number}.parquet")
+    (root / "data/t.parquet").unlink()
     return project
 
 
@@ -187,6 +201,37 @@ def test_an_order_that_is_not_total_names_a_column_that_would_make_it_so(tmp_pat
     assert (error["hint"], error["where"]) == ("add i to order_by", "rules/rows.sql:3:4")
     project.edit("rules/rows.sql", '["k"]', '["k", "i"]')
     assert inprocess.build(project).executed == {"rows"}
+
+
+def test_partial_results_need_no_total_order(tmp_path: Path) -> None:
+    """They have other columns than the product, and what is tied in one of these may be told apart in the product."""
+    project = in_parts(tmp_path)
+    total = "SELECT t.k AS g, SUM(t.x) AS total FROM t AS t GROUP BY t.k"
+    rule(project, "renamed", total, "tier = 2", 'order_by = ["g"]')
+    named = "SELECT t.k, t.i AS k0, SUM(t.x) AS total FROM t AS t GROUP BY t.k, t.i"
+    rule(project, "named_alike", named, "tier = 2", 'order_by = ["k0"]')
+    ran = inprocess.build(project)
+    assert ran.executed == {"renamed", "named_alike"}
+    assert all(one["parts"]["run"] > 1 for one in ran.document["products"])
+    assert project.product("named_alike").column("k0").to_pylist() == list(range(ROWS))
+
+
+def test_a_tie_is_found_among_the_rows_of_the_product_and_not_of_a_part(tmp_path: Path) -> None:
+    project = in_parts(tmp_path)
+    rule(project, "rows", "SELECT t.k, t.x AS x, t.i FROM t AS t", "tier = 2", 'order_by = ["k"]')
+    error = error_of(inprocess.build(project, expect=1))
+    assert error["message"] == "tier 2 cannot be kept: rows 1 and 2 are tied in k, and differ in x"
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_tie_is_found_on_any_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    monkeypatch.setattr(profiles, "usable_cores", lambda: cores)
+    monkeypatch.setattr(query_runner, "SPREAD_ROWS", 0)
+    project = project_of(tmp_path)
+    query = "SELECT t.k % 2 AS odd, t.k, COUNT(*) AS n FROM t AS t GROUP BY t.k % 2, t.k"
+    rule(project, "groups", query, "tier = 2", 'order_by = ["odd"]')
+    error = error_of(inprocess.build(project, expect=1))
+    assert error["message"] == "tier 2 cannot be kept: rows 1 and 2 are tied in odd, and differ in k"
 
 
 def test_rows_that_are_alike_are_no_tie(tmp_path: Path) -> None:
