@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from cache.bags import bag_of_file
 from cache.removal import remove_temporary
 from rules.compiling.declared_parts import declared_by_part
+from rules.config.machine import usable_cores
+from rules.formats.parquet_files import column_digests
+from rules.formats.row_groups import FileRows
 from rules.running import cutoff
 from rules.wording import plural
 
@@ -104,20 +107,25 @@ def _rerun(
         digest = executed.digest.table
         if digest == artifact and not runner.session.store.is_as_named(artifact):
             return Rerun(compared, "the rows that were recorded, and its stored table has others", digest), None
-        if digest == artifact or (not ordered and _same_rows(runner, old, executed, target)):
+        if digest == artifact or _same_table(runner, rule, old, executed, target, ordered=ordered):
             return Rerun(compared, None, digest), executed.parts
         if near and rule.node.order_dependent and _nearly_same(runner, old, executed, target, ordered=ordered):
             return Rerun("rows, floats to 9 digits", None, digest), executed.parts
-        difference = _difference(runner, old, executed, target, ordered=ordered)
+        difference = _difference(runner, rule, old, executed, target, ordered=ordered)
     finally:
         with contextlib.suppress(OSError):
             remove_temporary(target)
     return Rerun(compared, difference, digest), executed.parts
 
 
-def _same_rows(runner: Runner, old: Artifact, executed: Executed, target: Path) -> bool:
+def _same_table(
+    runner: Runner, rule: CompiledRule, old: Artifact, executed: Executed, target: Path, *, ordered: bool
+) -> bool:
+    """Whether two tables that are named otherwise have the same rows. ordered: in the same order."""
     if not _same_shape(old, executed):
         return False
+    if ordered:
+        return bool(old.parts) and _columns_in_one_piece(runner, rule, old) == executed.columns
     names = tuple(executed.columns)
     return cutoff.bag(runner.session.store, old, names) == bag_of_file(target, names)
 
@@ -155,12 +163,25 @@ def _near(before: pa.ChunkedArray, after: pa.ChunkedArray) -> bool:
     return bool(np.allclose(one, other, rtol=_TOLERANCE, atol=0, equal_nan=True))
 
 
-def _difference(runner: Runner, old: Artifact, executed: Executed, target: Path, *, ordered: bool) -> str:
+def _columns_in_one_piece(runner: Runner, rule: CompiledRule, old: Artifact) -> Mapping[str, tuple[str, str]]:
+    """Return the types and digests that a table's columns have in one piece, as a run that records nothing makes it."""
+    if not old.parts:
+        return old.columns
+    runner.session.store.verify(old)
+    files = [FileRows(file) for file in runner.session.store.files(old.artifact)]
+    digests = column_digests(files, list(old.columns), rule.schema, usable_cores())
+    return {name: (kind, digests[name]) for name, (kind, _) in old.columns.items()}
+
+
+def _difference(
+    runner: Runner, rule: CompiledRule, old: Artifact, executed: Executed, target: Path, *, ordered: bool
+) -> str:
     """Return in a clause how the table of an execution differs. ordered: whether the order of rows is a part of it."""
     rows, columns = executed.digest.rows, executed.columns
     if rows != old.rows:
         return f"{plural(rows, 'row')} instead of {old.rows:,}"
-    changed = [name for name, facts in columns.items() if old.columns.get(name) != facts]
+    known = _columns_in_one_piece(runner, rule, old) if ordered else old.columns
+    changed = [name for name, facts in columns.items() if known.get(name) != facts]
     if ordered or not _same_shape(old, executed):
         return f"other values in {', '.join(changed)}"
     store = runner.session.store

@@ -204,6 +204,16 @@ def test_the_audit_works_by_parts_and_finds_no_difference(project: SampleProject
     assert set(ran.document["checked"]) >= set(RULES)
 
 
+def test_the_audit_compares_a_table_in_parts_whose_order_counts(project: SampleProject) -> None:
+    """It is run again in one piece, which has other digests of the same rows in the same order."""
+    rows = "SELECT s.day, s.amount FROM sales AS s WHERE s.amount > 9"
+    project.sql("in_order", f"-- /// rule\n-- tier = 1\n-- ///\n{rows}")
+    build(project)
+    assert (project.root / ".rules/products/in_order.parquet").is_dir()
+    assert run(project, "audit", "-s", "in_order", "--json").document["differing"] == []
+    assert run(project, "verify", "-s", "in_order", "--json").document["products"][0]["same"]
+
+
 @pytest.mark.slow
 def test_how_a_rule_reads_is_proved_once(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
