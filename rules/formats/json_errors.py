@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rules.formats.contract import IngestError
 from rules.formats.csv_text import keeps
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rules.formats.text_file import TextFile
 
 _CHANGED = re.compile(r"Column\(/([^/()]+)")
+_TIME, _SOME_DAY = r"^\d\d:\d\d(:\d\d(\.\d+)?)?$", "1970-01-01"
 _SHOWN = 60
 """Characters of a value that an error shows."""
 
@@ -64,11 +66,11 @@ def typed(
     if column.type == field.type:
         return column
     try:
-        return column.cast(field.type)
+        return _cast(column, field.type)
     except pa.ArrowException:
         for row in range(len(column)):
             try:
-                column.slice(row, 1).cast(field.type)
+                _cast(column.slice(row, 1), field.type)
             except pa.ArrowException:
                 line = [place for place, text in enumerate(lines) if text.strip()][row]
                 shown = json.dumps(column[row].as_py(), ensure_ascii=False, default=str)
@@ -82,6 +84,16 @@ def typed(
                     hint=hint(source, field.name),
                 ) from None
         raise
+
+
+def _cast(column: pa.Array, dtype: pa.DataType) -> pa.Array:
+    """Cast what was parsed as strings, also to times, of which Arrow makes none. Raises `pyarrow.ArrowException`."""
+    if not pa.types.is_time(dtype):
+        return column.cast(dtype)
+    if not pc.all(pc.match_substring_regex(column, _TIME), min_count=0).as_py():
+        raise pa.ArrowInvalid("not a time")
+    moments = pc.binary_join_element_wise(_SOME_DAY, column, " ")
+    return moments.cast(pa.timestamp(dtype.unit)).cast(dtype)
 
 
 def conflict(seen: Seen, file: TextFile, source: Source, number: int, lines: list[bytes], message: str) -> IngestError:

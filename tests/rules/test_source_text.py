@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -112,6 +113,22 @@ def test_declared_types_of_json(tmp_path: Path) -> None:
         "d": date(2024, 2, 29), "t": datetime(2024, 2, 29, 1, 2, 3), "n": Decimal("1.25"), "s": "2024-01-01", "i": 3,
         "more": True, "none": None,
     }  # fmt: skip
+
+
+def test_declared_times_of_json(tmp_path: Path) -> None:
+    """Arrow makes times of texts in CSV, and of none elsewhere."""
+    written = ["12:30", "23:59:59", "00:00:00.000001", None]
+    content = "".join(json.dumps({"t": one}) + "\n" for one in written)
+    found = [row["t"] for row in rows(tmp_path, "t.jsonl", content, 'columns = { t = "time" }')]
+    assert found == [time(12, 30), time(23, 59, 59), time(0, 0, 0, 1), None]
+
+
+@pytest.mark.parametrize("text", ["12", "24:00", "12:60", "12:30Z", "12:30:00.0000001", "1970-01-01 12:30", ""])
+def test_what_is_no_declared_time_in_json(tmp_path: Path, text: str) -> None:
+    lines = '{"t": "12:30"}\n' + json.dumps({"t": text})
+    found = error(tmp_path, "t.jsonl", lines, 'columns = { t = "time" }')
+    assert f"does not fit in column 't': {json.dumps(text)} is not time" in found["message"]
+    assert found["where"] == "data/t.jsonl:2:7"
 
 
 def test_inferred_types(tmp_path: Path) -> None:
