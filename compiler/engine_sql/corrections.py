@@ -27,6 +27,7 @@ from compiler.engine_sql.workarounds.constants import may_have_kept_constants, m
 from compiler.engine_sql.workarounds.distinct_counts import may_have_counted_null
 from compiler.engine_sql.workarounds.extremes import float_extremes
 from compiler.engine_sql.workarounds.first_rows import numbers_rows_of_keys
+from compiler.engine_sql.workarounds.hidden_tables import may_have_hidden_tables
 from compiler.engine_sql.workarounds.join_conditions import (
     may_have_filtered_null_safe,
     may_have_joined_null_safe,
@@ -119,6 +120,7 @@ CORRECTIONS: Mapping[str, Correction] = {
     "float-statistics": reads_floats,
     "first-of-floats": takes_first_floats,
     "float-zeros": lambda tree, facts: bool(zero_comparisons(tree, facts)),
+    "hidden-tables": may_have_hidden_tables,
     "inner-group-by-all": groups_by_all_within,
     "joins-by-name": may_have_confused_names,
     "keys-of-joined-groups": may_have_left_out_keys,

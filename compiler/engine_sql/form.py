@@ -18,6 +18,7 @@ from compiler.engine_sql.workarounds.constants import forget_constants
 from compiler.engine_sql.workarounds.distinct_counts import count_values_that_are_not_null
 from compiler.engine_sql.workarounds.extremes import order_float_extremes
 from compiler.engine_sql.workarounds.first_rows import compare_neighbours
+from compiler.engine_sql.workarounds.hidden_tables import set_apart_hidden_tables
 from compiler.engine_sql.workarounds.join_conditions import key_null_safe_joins, put_columns_first
 from compiler.engine_sql.workarounds.join_names import set_apart_joined_names
 from compiler.engine_sql.workarounds.joins import mirror_right_joins
@@ -39,6 +40,7 @@ from compiler.schema import Schema
 Workaround = Callable[[exp.Query, Facts], exp.Query]
 
 WORKAROUNDS: tuple[Workaround, ...] = (
+    set_apart_hidden_tables,
     unnest_subqueries,
     stay_in_range,
     settle_nullability,

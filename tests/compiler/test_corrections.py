@@ -12,6 +12,7 @@ from support.compiling import TestCompiler
 TABLES = {
     "t": pa.schema({"i": pa.int64(), "s": pa.string(), "x": pa.float64(), "m": pa.decimal128(9, 2)}),
     "u": pa.schema({"i": pa.int64(), "s": pa.string(), "y": pa.float64()}),
+    "w": pa.schema({"i": pa.int64(), "t": pa.struct({"i": pa.int64()})}),
 }
 
 CORRECTED: dict[str, tuple[str, ...]] = {
@@ -32,6 +33,15 @@ CORRECTED: dict[str, tuple[str, ...]] = {
     ),
     "copies-of-zeros": ("SELECT t.x FROM t EXCEPT ALL SELECT u.y FROM u",),
     "filters-above-listed-totals": ("SELECT t.i FROM t WHERE 0 IN (SELECT COALESCE(1, MIN(u.i)) AS c FROM u)",),
+    "hidden-tables": (
+        "SELECT t.s FROM t WHERE EXISTS (SELECT 1 FROM w WHERE w.i = t.i AND w.t IS NOT NULL)",
+        "SELECT v.s FROM t AS v LEFT SEMI JOIN w ON w.i = v.i AND w.t IS NOT NULL",  # of one canonical form
+        "SELECT t.s FROM t WHERE 1 IN (SELECT q.i FROM (SELECT w.i, w.t FROM w) AS q WHERE q.t IS NULL AND q.i < t.i)",
+        (
+            "SELECT t.s, (SELECT MAX(q.i) FROM (SELECT u.i, named_struct('i', u.s) AS t FROM u) AS q "
+            "WHERE q.i < t.i AND q.t IS NOT NULL) AS m FROM t"
+        ),
+    ),
     "inner-group-by-all": (
         "SELECT q.i FROM (SELECT t.i, upper(t.s) AS u FROM t GROUP BY ALL) AS q",
         "WITH q AS (SELECT t.i, upper(t.s) AS u, COUNT(*) AS n FROM t GROUP BY ALL) SELECT q.n FROM q",
@@ -162,6 +172,8 @@ UNMOVED = (
     "SELECT t.s, COUNT(*) AS n, COUNT(DISTINCT u.s) AS d FROM t LEFT JOIN u ON t.i = u.i GROUP BY t.s",
     "SELECT t.s, COUNT(*) AS n FROM t GROUP BY t.s HAVING COUNT(*) > 1",
     "SELECT t.i FROM t JOIN u ON t.i = u.i WHERE u.s IS NULL",
+    "SELECT t.s FROM t JOIN w ON w.i = t.i",
+    "SELECT w.t FROM w",
 )
 
 

@@ -67,3 +67,30 @@ def test_the_first_branch_names_the_columns_also_where_it_is_empty(tmp_path: Pat
     assert product.schema.names == same.schema.names
     assert sorted(product.to_pylist(), key=repr) == sorted(same.to_pylist(), key=repr)
     assert product.num_rows > 0
+
+
+OF_HIDDEN_TABLES = {
+    "exists": "SELECT info.id FROM a AS info WHERE EXISTS (SELECT 1 FROM b WHERE b.s = info.id AND b.info IS NOT NULL)",
+    "not exists": (
+        "SELECT n.id FROM a AS n WHERE n.id NOT IN (SELECT info.id FROM a AS info"
+        " WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.s = info.id AND b.info IS NOT NULL))"
+    ),
+    "in": "SELECT info.id FROM a AS info WHERE 7 IN (SELECT b.s + 6 FROM b WHERE b.s = info.id AND b.info IS NOT NULL)"
+    " OR info.id = 3",
+    "value": "SELECT info.id FROM a AS info WHERE (SELECT COUNT(b.info) FROM b WHERE b.s = info.id) > 0",
+    "lateral": "SELECT info.id FROM a AS info CROSS JOIN LATERAL (SELECT b.info FROM b WHERE b.s = info.id) AS q",
+    "derived": (
+        "SELECT n.id FROM a AS n"
+        " WHERE EXISTS (SELECT 1 FROM (SELECT b.s AS n, b.info FROM b) AS q WHERE q.n = n.id AND q.info IS NOT NULL)"
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", OF_HIDDEN_TABLES.values(), ids=OF_HIDDEN_TABLES)
+def test_a_table_around_a_subquery_is_not_taken_for_a_column_of_it(tmp_path: Path, sql: str) -> None:
+    project = SampleProject(tmp_path, sources=["a", "b"])
+    project.parquet("a", {"id": [1, 2, 3]})
+    project.parquet("b", {"s": [1, 3], "info": [{"id": 7}, {"id": 8}]})
+    project.sql("product", sql)
+    project.build()
+    assert sorted(project.product("product")["id"].to_pylist()) == [1, 3]
