@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cache.errors import StoreError
 from cache.signatures import SEAL_NS, Signature, is_settled, signature
 from rules.files.locations import is_url
-from rules.files.project_paths import heir_of, is_rule_file, own_folder, root_key
+from rules.files.project_paths import beginning, heir_of, is_rule_file, own_folder, root_key
 from rules.files.surrounding_state import surroundings_hold
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
         return False
     known = {path for path, *_ in record["files"]}
     found = 0
-    pending = [(os.path.join(root, folder), folder.rstrip("/"), frozenset[str]()) for folder in record["folders"]]
+    pending = [(os.path.join(root, folder), beginning(folder), frozenset[str]()) for folder in record["folders"]]
     while pending:
         folder, shown, linked = pending.pop()
         try:
@@ -194,7 +194,7 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                path = f"{shown}/{entry.name}"
+                path = f"{shown}{entry.name}"
                 if entry.is_dir():
                     place = linked
                     if entry.is_symlink():
@@ -202,7 +202,7 @@ def _listings_hold(root: str, record: dict[str, Any]) -> bool:
                         if real in linked:
                             return False  # a link that leads back to itself: the long way says so
                         place = linked | {real}
-                    pending.append((entry.path, path, place))
+                    pending.append((entry.path, f"{path}/", place))
                 elif is_rule_file(entry.name):
                     if path not in known:
                         return False

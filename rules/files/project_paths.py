@@ -99,6 +99,11 @@ def writable_file(root: Path, path: str) -> Path:
     return target
 
 
+def beginning(folder: str) -> str:
+    """Return what the paths of the files in a rule folder begin with: nothing in that of the project itself."""
+    return "" if folder == "." else f"{folder.rstrip('/')}/"
+
+
 def is_rule_file(name: str) -> bool:
     """Whether a file of a rule folder is a rule file, by its name; _helpers.py is there to be imported only."""
     return name.endswith(".sql") or (name.endswith(".py") and not name.startswith("_"))

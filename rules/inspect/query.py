@@ -5,6 +5,7 @@ A source that no build has read as it is now is read into a folder of this proce
 
 from __future__ import annotations
 
+import posixpath
 import re
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -100,9 +101,10 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
 
     Raises `UserError`.
     """
-    product, *path = name.split(".")
-    files = [file for file in rule_files(project.root, project.rule_folders) if file.endswith(f"/{product}.sql")]
-    if not files or not all(path):
+    product, *inside = name.split(".")
+    paths = rule_files(project.root, project.rule_folders)
+    files = [path for path in paths if posixpath.basename(path) == f"{product}.sql"]
+    if not files or not all(inside):
         return None
     text = read_text(project.root / files[0], files[0])
     if with_dialect(project, files[0], read_options(text, files[0])).dialect is not None:
@@ -110,11 +112,11 @@ def question_of_cte(project: Project, store: Store, name: str) -> Question | Non
         hint = f"rules translate {files[0]} --write makes it a rule in our SQL"
         raise UserError(message, code="unsupported", where=Where(files[0]), hint=hint)
     try:
-        tree = query_of_cte(text, path)
+        tree = query_of_cte(text, inside)
     except SqlError as error:
         refusal = user_error(error, files[0])
         if error.code == "unknown-cte":
-            what = f"{product} has neither a check nor a CTE '{'.'.join(path)}'"
+            what = f"{product} has neither a check nor a CTE '{'.'.join(inside)}'"
             refusal = UserError(what, code="unknown-product", where=Where(files[0]), hint=error.hint)
         raise refusal from error
     last = store.products.get(product)

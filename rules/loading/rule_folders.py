@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rules.config.project import Project, read_text
 from rules.config.table_reading import place_in
 from rules.errors import UserError
-from rules.files.project_paths import FILE, is_rule_file
+from rules.files.project_paths import FILE, beginning, is_rule_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
     found: list[str] = []
     for number, folder in enumerate(folders):
         try:
-            _scan(os.path.join(root, folder), folder.rstrip("/"), found)
+            _scan(os.path.join(root, folder), beginning(folder), found)
         except OSError as error:
             known = error.filename == os.path.join(root, folder)
             shown = folder if known else os.path.relpath(error.filename, root)
@@ -35,25 +35,30 @@ def rule_files(root: Path, folders: Iterable[str]) -> list[str]:
 def paths_of_rules(project: Project) -> list[str]:
     """Return the paths of all rule files, sorted, with those that an editor has not written yet. Raises `UserError`."""
     found = rule_files(project.root, project.rule_folders)
-    folders = tuple(f"{folder.rstrip('/')}/" for folder in project.rule_folders)
-    return sorted({*found, *(path for path in project.unsaved if path.startswith(folders))})
+    folders = [beginning(folder) for folder in project.rule_folders]
+    return sorted({*found, *(path for path in project.unsaved if any(_is_in(path, folder) for folder in folders))})
+
+
+def _is_in(path: str, folder: str) -> bool:
+    """Whether a file would be found in a folder, given by how the paths in it begin."""
+    return path.startswith(folder) and not any(part.startswith(".") for part in path[len(folder) :].split("/"))
 
 
 def _scan(folder: str, shown: str, found: list[str], above: tuple[str, ...] = ()) -> None:
     """Find the rule files in a folder and below. Raises OSError, also where a link leads back to a folder above it.
 
-    above: this folder and those that led here, as paths without links.
+    shown: how their paths begin. above: this folder and those that led here, as paths without links.
     """
     above = above or (os.path.realpath(folder),)
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            path = f"{shown}/{entry.name}"
+            path = f"{shown}{entry.name}"
             if entry.is_dir():
                 real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
                 if real in above:
                     raise OSError(0, "it is a link to a folder above it", entry.path)
-                _scan(entry.path, path, found, (*above, real))
+                _scan(entry.path, f"{path}/", found, (*above, real))
             elif is_rule_file(entry.name):
                 found.append(path)
