@@ -154,7 +154,7 @@ class Project:
         if path == FILE:
             return self.declared
         unsaved = self.unsaved.get(path)
-        return read_text(self.root / path, path) if unsaved is None else unsaved
+        return read_text(self.root / path, path) if unsaved is None else require_text(unsaved, path)
 
     def where(self, *keys: str) -> Where:
         """Return where rules.toml says something, or the nearest thing around it: for errors found after loading."""
@@ -262,6 +262,11 @@ def decoded(data: bytes, shown: str) -> str:
         message = f"not UTF-8: byte 0x{read[error.start]:02x} cannot be read"
         where = _place_of(shown, before)
         raise UserError(message, code="encoding", where=where, hint="save the file as UTF-8") from error
+    return require_text(text, shown)
+
+
+def require_text(text: str, shown: str) -> str:
+    """Return a text without NUL characters. Raises `UserError`. shown: where it comes from."""
     if "\0" in text:
         where = _place_of(shown, text[: text.index("\0")])
         raise UserError(

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compiler.errors import SqlError
+from compiler.lint.translated import untranslated
 from compiler.names.cte_query import query_of_cte
 from compiler.sql.dialect import parse
 from compiler.tree.big_stack import with_deep_stack
+from rules.errors import UserError, Where
 from rules.formats.cells import limited, records
 from rules.inspect.query import Question, answered
 from rules.loading.rule_texts import user_error
@@ -36,7 +38,7 @@ def preview(bench: Workbench, path: str, offset: int | None, limit: int = ROWS) 
     """Run a rule, or the CTE at a character, with a limit. Raises `UserError`."""
     from rules.report.rows import table
 
-    text, what = bench.text(path), bench.product(path)
+    text, what = _in_ours(bench, path), bench.product(path)
     cte = _cte_at(bench, path, offset) if offset is not None else None
     try:
         tree = with_deep_stack(lambda: query_of_cte(text, [cte]) if cte is not None else parse(text))
@@ -56,6 +58,20 @@ def preview(bench: Workbench, path: str, offset: int | None, limit: int = ROWS) 
     lines, _ = table(Rows(answer.schema, iter(batches)), lambda count: plural(count, "row"), None)
     name = what if cte is None else f"{what}.{cte}"
     return Preview(name, tuple(answer.schema.names), found, "\n".join(lines))
+
+
+def _in_ours(bench: Workbench, path: str) -> str:
+    """Return the text of a rule in our SQL. Raises `UserError` for one in another dialect that has no counterpart."""
+    text, dialect, world = bench.text(path), bench.dialect(path), bench.world(path)
+    if dialect is None or world is None:
+        return text
+    source, wrong = with_deep_stack(lambda: untranslated(text, world, dialect))
+    if isinstance(wrong, SqlError):
+        raise user_error(wrong, path) from wrong
+    if source is None:
+        why = wrong[0].message if wrong else "the columns of what it reads are not known"
+        raise UserError(f"{path} cannot be run as it is in {dialect}: {why}", code="dialect", where=Where(path))
+    return source.text
 
 
 def _cte_at(bench: Workbench, path: str, offset: int) -> str | None:

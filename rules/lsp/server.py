@@ -59,10 +59,7 @@ class RulesServer(LanguageServer):
         A text that is no file is in none either, such as an earlier version that an editor shows beside it.
         """
         file = file_of(uri)
-        if self.bench is None or not file:
-            return None
-        shown = os.path.relpath(os.path.realpath(file), os.path.realpath(self.bench.root)).replace(os.sep, "/")
-        return None if shown.startswith("..") else shown
+        return path_within(self.bench.root, file) if self.bench is not None and file else None
 
     def uri_of(self, path: str) -> str:
         """Return the URI of a file of the project."""
@@ -128,7 +125,12 @@ def diagnostic(one: Finding, text: Text) -> lsp.Diagnostic:
     code = BY_CODE.get(one.code)
     message = f"{one.found.message}; {one.found.hint}" if one.found.hint else one.found.message
     severity = lsp.DiagnosticSeverity.Warning if code is not None and code.advice else lsp.DiagnosticSeverity.Error
-    return lsp.Diagnostic(text.range(one.found.start, one.found.end), message, severity, one.code, source=_SOURCE)
+    span = text.range(one.found.start, one.found.end)
+    if not text.text or "\0" in text.text:  # in a file that is no text, of which there are no characters to count
+        line, column, *_ = one.place
+        place = text.position_of(line, column) if text.text else lsp.Position(line - 1, column - 1)
+        span = lsp.Range(place, place)
+    return lsp.Diagnostic(span, message, severity, one.code, source=_SOURCE)
 
 
 def said_of(error: UserError) -> str:
@@ -138,8 +140,28 @@ def said_of(error: UserError) -> str:
 
 def file_of(uri: str) -> str:
     """Return the path of the file that a URI names; "" if it names something else."""
-    named = urllib.parse.urlparse(uri)
-    return urllib.parse.unquote(named.path) if named.scheme == "file" else ""
+    try:
+        named = urllib.parse.urlparse(uri)
+    except ValueError:  # file://[x
+        return ""
+    file = urllib.parse.unquote(named.path) if named.scheme == "file" else ""
+    return "" if "\0" in file else file
+
+
+def path_within(root: Path, file: str) -> str | None:
+    """Return the path of a file in a project, None for one that is outside.
+
+    Links inside of the project stay as they are: rules are called by them. Those that lead there are followed.
+    """
+    real = os.path.realpath(root)
+    above, inside = os.path.split(os.path.normpath(file))
+    while os.path.realpath(above) != real:
+        above, name = os.path.split(above)
+        if not name:  # of no project; but it may be a link to a file of one
+            shown = os.path.relpath(os.path.realpath(file), real).replace(os.sep, "/")
+            return None if shown.split("/")[0] == os.pardir else shown
+        inside = f"{name}/{inside}"
+    return inside
 
 
 class Checker(threading.Thread):

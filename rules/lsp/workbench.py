@@ -15,11 +15,13 @@ from compiler.lint.codes import OF_ERRORS
 from compiler.lint.findings import Finding, Lines
 from compiler.lint.occurrences import Outline, joined, outline
 from compiler.names.qualify import InputSchemas
+from rules.config.front_matter import read_options
 from rules.config.policy import Reporting, reported
 from rules.config.project import Project
 from rules.core import Core
 from rules.errors import UserError, UserErrors, Where
 from rules.files.project_paths import FILE
+from rules.loading.dialects import declared_dialect, with_dialect
 from rules.loading.input_binding import make_resolver
 from rules.loading.rule_folders import rule_files
 from rules.lsp.embedded import embedded, embedded_at
@@ -98,7 +100,10 @@ class Workbench:
 
     def change(self, path: str, changes: Iterable[TextDocumentContentChangeEvent]) -> None:
         """Take what an editor changed in the text of a file that it has open, one change after the other."""
-        text = self.text(path)
+        try:
+            text = self.text(path)
+        except UserError:  # there is no such file, and it was never opened
+            text = ""
         for one in changes:
             text = Text(text).after(one)
         self.open(path, text)
@@ -221,6 +226,18 @@ class Workbench:
         """Return the name of the rule in a file."""
         return path.rsplit("/", 1)[-1].removesuffix(".sql")
 
+    def dialect(self, path: str) -> str | None:
+        """Return the dialect that the text of a rule is in, as it is being edited; None for ours.
+
+        Of a text whose options are wrong, it is what rules.toml says.
+        """
+        if self.known is None:
+            return None
+        try:
+            return with_dialect(self.known.project, path, read_options(self.text(path), path)).dialect
+        except (UserError, UserErrors):
+            return declared_dialect(self.known.project, path)
+
     def world(self, path: str) -> World | None:
         """Return what the rule in a file is checked against; one for a rule that could not be read, too."""
         known = self.known
@@ -241,7 +258,10 @@ class Workbench:
         return self.text(path) if path.endswith(".sql") else None
 
     def outline(self, path: str, *, stale: bool = False) -> Outline | None:
-        """Return the names in a file; None if its text cannot be parsed. stale: the last one does, too."""
+        """Return the names in a file; None if its text cannot be parsed, or is in another dialect.
+
+        stale: the names of the last text that could be parsed do, too.
+        """
         world = self.world(path)
         if world is None or not path.endswith((".sql", ".py")):
             return None
@@ -252,7 +272,7 @@ class Workbench:
         if path.endswith(".py"):
             found = joined(outline(one.text, world, "") for one in embedded(text))
         else:
-            found = outline(text, world, self.product(path))
+            found = outline(text, world, self.product(path)) if self.dialect(path) is None else None
         if found is None:
             return last[2] if last is not None and stale else None
         self._outlines.pop(path, None)
