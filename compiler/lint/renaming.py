@@ -67,12 +67,19 @@ def _undo(executed: exp.Query, back: Renamed, product: str) -> None:
     """Give the columns of a qualified query, in place, the names that they had before."""
     if not back.column:
         return
-    for reference in resolve_names(executed).references:
+    names = resolve_names(executed)
+    for reference in names.references:
         item, identifier = reference.item, reference.column.parts[1]
         ours = isinstance(item, exp.Table) and item.db == INPUT_DB and item.name == back.table
         if ours and identifier.name == back.column:
             identifier.set("this", back.column_was)
-    leaf = output_leaf(executed) if product == back.table else None
+    if product != back.table:
+        return
+    leaf = output_leaf(executed)
+    for bare, _ in names.bare:  # of a qualified query, ORDER BY alone has names without a table: those of outputs
+        around = bare.find_ancestor(exp.Query)
+        if bare.name == back.column and (around is executed or around is leaf):
+            bare.this.set("this", back.column_was)
     for one in leaf.selects if leaf is not None else ():
         if isinstance(one, exp.Alias) and one.alias == back.column:
             one.args["alias"].set("this", back.column_was)

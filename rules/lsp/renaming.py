@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,15 @@ def _is_ours(bench: Workbench, symbol: Symbol) -> bool:
 def _of_rule(bench: Workbench, known: Known, symbol: Symbol, new: str) -> Rename:
     if not NAME.match(new):
         raise UserError(f"'{new}' is not a usable product name", code="rename", hint="letters, digits and _ only")
-    if new.lower() in {name.lower() for name in known.tables} - {symbol.name.lower()}:
+    files = [bench.product(path) for path in known.files if path.endswith(".sql")]  # one that cannot be read has a name
+    if new.lower() in {name.lower() for name in (*known.tables, *files)} - {symbol.name.lower()}:
         raise UserError(f"there is a table '{new}' already", code="rename")
     _require_unmentioned(bench, known, symbol.name)
     old_path = known.rules[symbol.name].path
-    moved = old_path, f"{old_path.rsplit('/', 1)[0]}/{new}.sql"
+    moved = old_path, posixpath.join(posixpath.dirname(old_path), f"{new}.sql")
+    old_file, new_file = (bench.root / one for one in moved)
+    if new_file.exists() and not new_file.samefile(old_file):
+        raise UserError(f"there is a file {moved[1]} already", code="rename")
     written = in_sql(new)
     edits: dict[str, list[Edit]] = {}
     for path, each in references(bench, "", symbol):
@@ -161,6 +166,9 @@ def _require_all_same(
 
 def _require_same(bench: Workbench, path: str, edits: list[Edit], after: World | None, back: Renamed | None) -> None:
     """Raise `UserError` unless a rule means what it meant."""
+    if bench.dialect(path) is not None:
+        hint = "only queries in our own SQL are rewritten; rename it by hand, there as well"
+        raise UserError(f"{path} is in another dialect, so nothing is renamed", code="rename", hint=hint)
     text, world, product = bench.text(path), bench.world(path), bench.product(path)
     assert world is not None
     before = meaning(text, world)

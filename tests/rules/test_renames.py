@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from compiler.lint.edits import apply
 from rules.errors import UserError
 from rules.lsp.renaming import rename
 from rules.lsp.workbench import Workbench
@@ -99,3 +100,57 @@ def test_a_new_name_is_written_as_sql_writes_it(tmp_path: Path) -> None:
     assert [edit.text for edit in found.edits["rules/reader.sql"]] == ['"select"']
     with pytest.raises(UserError, match="a name has at least one character"):
         rename(bench, "rules/reader.sql", READER.index("p.total"), "")
+
+
+def test_a_rule_in_the_project_folder_stays_there(tmp_path: Path) -> None:
+    bench = project(tmp_path, {})
+    toml = (tmp_path / "rules.toml").read_text()
+    (tmp_path / "rules.toml").write_text(toml.replace("[project]", '[project]\nrules = ["."]'))
+    (tmp_path / "rules/paid.sql").rename(tmp_path / "paid.sql")
+    bench.check(lambda _: None)
+    found = rename(bench, "rules/reader.sql", READER.index("paid"), "other")
+    assert found.moved == ("paid.sql", "other.sql")
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT FROM", "SELECT p.nothing FROM paid AS p", "-- /// rule\n-- tier = 9\n-- ///\n"]
+)
+def test_no_rule_takes_the_name_of_a_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    assert refusal(project(tmp_path, {"rules/sub/Other.sql": text}), "paid") == "there is a table 'other' already"
+
+
+def test_no_file_is_overwritten(tmp_path: Path) -> None:
+    bench = project(tmp_path, {})
+    (tmp_path / "rules/other.sql").mkdir()
+    assert refusal(bench, "paid") == "there is a file rules/other.sql already"
+
+
+def test_a_rule_in_another_dialect_refuses_what_it_reads(tmp_path: Path) -> None:
+    text = '-- /// rule\n-- dialect = "spark"\n-- ///\nSELECT p.total, "total" AS word FROM paid AS p\n'
+    bench = project(tmp_path, {"rules/sparkling.sql": text})
+    for word in ("paid", "total"):
+        assert refusal(bench, word) == "rules/sparkling.sql is in another dialect, so nothing is renamed"
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("SELECT o.amount AS total FROM orders AS o ORDER BY total", "AS other FROM orders AS o ORDER BY other"),
+        ("SELECT o.id AS total FROM orders AS o UNION SELECT 1 ORDER BY total", "SELECT 1 ORDER BY other"),
+        (
+            "SELECT o.amount AS total FROM orders AS o GROUP BY total HAVING total > 1 ORDER BY total DESC, o.amount",
+            "GROUP BY other HAVING other > 1 ORDER BY other DESC, o.amount",
+        ),
+    ],
+)
+def test_an_output_is_renamed_where_its_rule_orders_by_it(tmp_path: Path, text: str, after: str) -> None:
+    bench = project(tmp_path, {"rules/paid.sql": text})
+    found = rename(bench, "rules/reader.sql", READER.index("total"), "other")
+    assert apply(text, found.edits["rules/paid.sql"]).endswith(after)
+
+
+def test_an_output_does_not_take_the_name_of_a_column_that_its_rule_orders_by(tmp_path: Path) -> None:
+    text = "SELECT o.id AS total FROM orders AS o ORDER BY amount"
+    bench = project(tmp_path, {"rules/paid.sql": text})
+    with pytest.raises(UserError, match=r"rules/paid\.sql would mean something else"):
+        rename(bench, "rules/reader.sql", READER.index("total"), "amount")
