@@ -29,20 +29,45 @@ _GONE_SECONDS = 0.2
 
 
 def outside_folders(project: Project) -> list[Path]:
-    """Return the folders outside of a project in which files of its sources are."""
-    root, found = project.root.resolve(), set[Path]()
+    """Return the folders outside of a project in which its rules and files of its sources are, links followed."""
+    root, places = project.root.resolve(), set[Path]()
     for source in project.sources.values():
         if "://" in source.path:
             continue
-        place = Path(root / source.path.split("*")[0])
+        place = root / source.path.split("*")[0]
         folder = place if place.is_dir() else place.parent
-        if folder.is_dir() and not folder.resolve().is_relative_to(root):
-            found.add(folder.resolve())
-    return sorted(found)
+        places |= {folder, *_links_in(folder)} if "*" in source.path else {folder, place}
+    for rules in project.rule_folders:
+        places |= {root / rules, *_links_in(root / rules, deep=True)}
+    real = {place.resolve() for place in places}
+    found = {place if place.is_dir() else place.parent for place in real}
+    return sorted(folder for folder in found if folder.is_dir() and not folder.is_relative_to(root))
+
+
+def _links_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
+    """Yield the links in a folder. deep: and those in the folders below it, be they links themselves."""
+    pending, seen = [folder], set[Path]()
+    while pending:
+        place = pending.pop()
+        real = place.resolve()
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_symlink():
+                        yield place / entry.name
+                    if deep and entry.is_dir():
+                        pending.append(place / entry.name)
+        except OSError:  # it is not there now, or may not be read: the run that follows says so
+            continue
 
 
 class Changes:
-    """The changes below a project root and in other folders that its sources are in."""
+    """The changes below a project root and in other folders that its sources and rules are in."""
 
     def __init__(self, root: Path, outside: Callable[[], Iterable[Path]], gone: Callable[[], None]) -> None:
         """outside: returns files and folders that are watched beside the root. gone: called when the root has gone.

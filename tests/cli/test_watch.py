@@ -131,6 +131,34 @@ def test_many_files_at_once_a_lost_folder_and_others_at_work(
 
 
 @pytest.mark.slow
+def test_what_lies_elsewhere_is_watched(sample: SampleProject, watch: Callable[..., Watching], tmp_path: Path) -> None:
+    """Rules in a folder outside of the project, in one that a link leads to, and a source that is a link."""
+    sample.edit("rules.toml", 'name = "sample"', 'name = "sample"\nrules = ["rules", "../beside"]')
+    for folder, rule in (("beside", "outer"), ("one", "linked"), ("two", "linked"), ("data", "none")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{rule}.sql").write_text(f"SELECT o.id, '{folder}' AS word FROM orders AS o")
+    (sample.root / "rules/link").symlink_to(tmp_path / "one")
+    orders = tmp_path / "data/orders.parquet"
+    (sample.root / "data/orders.parquet").rename(orders)
+    (sample.root / "data/orders.parquet").symlink_to(orders)
+    watching = watch("--json")
+    assert executed(watching.document()) == ["large", "linked", "outer", "total"]
+
+    (tmp_path / "beside/outer.sql").write_text("SELECT o.id AS other FROM orders AS o")
+    assert executed(watching.document(lambda one: bool(executed(one)))) == ["outer"]
+    (tmp_path / "one/linked.sql").write_text("SELECT o.id + 1 AS other FROM orders AS o")
+    assert executed(watching.document(lambda one: bool(executed(one)))) == ["linked"]
+    (tmp_path / "new").symlink_to(tmp_path / "two")
+    (tmp_path / "new").replace(sample.root / "rules/link")
+    assert executed(watching.document(lambda one: bool(executed(one)))) == ["linked"]
+    (tmp_path / "two/linked.sql").write_text("SELECT o.id + 2 AS other FROM orders AS o")
+    assert executed(watching.document(lambda one: bool(executed(one)))) == ["linked"]
+    shutil.copyfile(sample.parquet("new", {"id": [7], "region": ["EU"], "amount": [50.0]}), tmp_path / "copy")
+    (tmp_path / "copy").replace(orders)
+    assert executed(watching.document(lambda one: bool(executed(one)))) == ["large", "linked", "outer", "total"]
+
+
+@pytest.mark.slow
 def test_plans_only_and_says_so_to_people(sample: SampleProject, watch: Callable[..., Watching]) -> None:
     watching = watch("--plan")
 
