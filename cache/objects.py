@@ -27,7 +27,7 @@ from cache.errors import ObjectError, StoreError, UnreadableObjectError
 from cache.filedigest import file_digest
 from cache.locks import READERS
 from cache.own_names import is_partial, is_temporary
-from cache.ownership import claim, make_files
+from cache.ownership import claim, make_below, make_files
 from cache.removal import (
     remove_object,
     remove_objects,
@@ -73,9 +73,14 @@ class Objects:
         self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
         self._moved: dict[str, Path] = {}
 
-    def create(self) -> None:
-        """Make the store's folders. Raises `StoreError` when the place is not ours or cannot be written."""
+    def create(self, *, above: bool = False) -> None:
+        """Make the store's folders. Raises `StoreError` when the place is not ours or cannot be written.
+
+        above: make those above it, too, which are not a project's.
+        """
         try:
+            if above:
+                self.root.parent.mkdir(parents=True, exist_ok=True)
             claim(self.root)
             for folder in (self.tmp, self.root / "objects"):
                 folder.mkdir(exist_ok=True)
@@ -181,7 +186,7 @@ class Objects:
                 return Path(self._elsewhere.name)
             while self._scratch is None:
                 folder = self.tmp / uuid.uuid4().hex
-                folder.mkdir(parents=True)
+                make_below(self.root, folder)
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if folder.exists():  # else a build cleared it before it was locked

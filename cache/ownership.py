@@ -43,13 +43,24 @@ _SMALL = {"lock": (b"",), "readers": (b"",), "README": (b"", README.encode()), M
 def claim(folder: Path) -> None:
     """Make a folder ours, if it may be. Raises `ForeignStoreError` if it may not, and OSError if it cannot be written.
 
-    The folder itself must not be a link.
+    The folder itself must not be a link, and the one that it is in must be there: a project that was moved away while
+    it was opened does not come to be where it was.
     """
     if examine(folder):
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     rewrite(folder / MARKER, _TEXT.format(format=FORMAT, id=os.urandom(16).hex()).encode())
     synchronise(folder)  # what comes into it without a marker would be nobody's
+
+
+def make_below(store: Path, folder: Path) -> None:
+    """Make a folder of a store, and those above it up to the store, which must be there. Raises OSError.
+
+    Where a project was moved away or deleted meanwhile, no folder of its name comes to be.
+    """
+    if folder != store:
+        make_below(store, folder.parent)
+        folder.mkdir(exist_ok=True)
 
 
 def make_files(folder: Path) -> None:

@@ -85,7 +85,8 @@ class Core:
         from rules.lint.project import check_project
         from rules.storage.store import open_store
 
-        with self._turn, open_store(self.root, say, building=False, memory=self._memory) as store:
+        with self._turn, contextlib.ExitStack() as held:
             project = replace(self.project(), unsaved=unsaved or {}, runs_python=runs_python)
+            store = held.enter_context(open_store(self.root, say, building=False, memory=self._memory))
             store.index.forgets = bool(unsaved)
             return check_project(project, store, say, tolerant=True)

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import msgspec
 
 from cache.own_names import is_build
+from cache.ownership import make_below
 from cache.removal import remove_evidence
 from compiler.fingerprint import digest_of
 from rules.config.profiles import Profile
@@ -116,7 +117,7 @@ class Evidence:
         line.partitions = executed.partitions
         if fallback is not None:
             line.fallback = {"name": fallback.name, **msgspec.to_builtins(fallback.settings)}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_below(self.root, self.folder)
         descriptor = os.open(self.folder / LINES, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             os.write(descriptor, msgspec.json.encode(line) + b"\n")
@@ -137,7 +138,7 @@ class Evidence:
         facts: what `difference.json` says; texts: further files, by name.
         """
         folder = self.folder / folder_of(name)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_below(self.root, folder)
         for file, text in {"difference.json": json.dumps(facts, indent=2), **(texts or {})}.items():
             _write_text(folder / file, text)
         return folder
@@ -145,7 +146,7 @@ class Evidence:
     def _write(self, run: Run, seen: Observation | None) -> Path:
         """Write the folder of a run; of one that failed, only what does not depend on the engine."""
         folder = self.folder / folder_of(run.name)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_below(self.root, folder)
         _write_text(folder / "query.sql", run.sql)
         _write_text(folder / "settings.json", json.dumps(_facts(run, seen), indent=2))
         if run.profile.evidence == "full":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cache.ownership import make_below
 from cache.removal import rewrite
 from rules.config.machine import usable_cores
 from rules.printable import document_without_secrets
@@ -44,7 +45,7 @@ def keep_manifest(prepared: Prepared, report: BuildReport, evidence: Evidence, c
     if b"://" in encoded:  # a walk through all texts, which is seldom needed
         encoded = msgspec.json.encode(document_without_secrets(document))
     try:
-        evidence.folder.mkdir(parents=True, exist_ok=True)
+        make_below(evidence.root, evidence.folder)
         rewrite(evidence.folder / NAME, msgspec.json.format(encoded, indent=1) + b"\n")
     except OSError as error:
         prepared.session.store.say(f"warning: the manifest of the build cannot be written: {error}")

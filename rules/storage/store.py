@@ -134,7 +134,7 @@ def _writing(
     objects = Objects(place)
     path, lock = place / "index.sqlite", place / BUILDERS
     try:
-        objects.create()
+        objects.create(above=place != Path(own_folder(str(root))))
         alone = _lock(lock, say) if building else contextlib.nullcontext()
         with alone if building or collecting else shared(place / READERS):
             links = None

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cache.errors import StoreError
+from cache.objects import Objects
+from rules.config.profiles import Profile
 from rules.core import Core
+from rules.errors import UserError
 from rules.lint import project as linting
 from rules.lint import rule_checks, rule_records
 from rules.loading import load_rules as loading
 from rules.lsp.workbench import Workbench
 from rules.planning.prepared import Request
+from rules.running.evidence import Evidence, Run
 from support.observers import Silent
 from support.projects import SampleProject
 
@@ -186,3 +192,29 @@ def test_the_index_may_be_replaced_while_a_process_keeps_it(sample: SampleProjec
     assert {name: one.reason for name, one in again.judgements.items()} == {
         name: one.reason for name, one in fresh.judgements.items()
     }
+
+
+def test_a_project_that_was_moved_away_does_not_come_back(sample: SampleProject, tmp_path: Path) -> None:
+    """An editor or a watching process that looks at it meanwhile leaves no folder in which it would be put."""
+    core = Core(sample.root)
+    core.check(Silent().say)
+    sample.root.rename(tmp_path / "away")
+    with pytest.raises(UserError, match=r"rules\.toml"):
+        core.check(Silent().say)
+    with pytest.raises(StoreError, match="cannot write the store"):
+        Objects(sample.root / ".rules").create()
+    assert not sample.root.exists()
+    Objects(tmp_path / "no" / "such" / "folder").create(above=True)
+
+
+def test_a_store_that_goes_while_it_is_used_does_not_come_back(tmp_path: Path) -> None:
+    objects = Objects(tmp_path / "store")
+    objects.create()
+    evidence = Evidence(objects.root, "build")
+    shutil.rmtree(objects.root)
+    run = Run("product", "SELECT 1", Profile("own"), (), lambda: "", lambda: "")
+    with pytest.raises(FileNotFoundError):
+        evidence.failed(run, "an error")
+    with pytest.raises(FileNotFoundError):
+        objects.temporary()
+    assert not objects.root.exists()
