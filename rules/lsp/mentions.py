@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rules.config.front_matter import RuleOptions
@@ -41,11 +43,33 @@ def _elsewhere(bench: Workbench, known: Known, table: str) -> Iterator[tuple[str
     for target in (one.table for one in project.targets.values()):
         divided = (word for name, columns in target.partition_by.items() for word in (name, *columns))
         yield FILE, [*target.select, *target.exclude, *divided]
-    yield from ((path, _texts(bench, [path])) for path in known.files if path.endswith(".py"))
+    yield FILE, list(project.policy.per_file_ignores)
+    yield from _in_python(bench, [path for path in known.files if path.endswith(".py")])
     for file in sorted((bench.root / FOLDER).rglob("*")):
         if file.suffix in {".toml", ".sql"} and file.is_file():
             paths = [one.relative_to(bench.root).as_posix() for one in (file, *sorted(file.parent.glob("*.csv")))]
             yield paths[0], [file.stem, *_texts(bench, paths)]
+
+
+def _in_python(bench: Workbench, files: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the texts of Python files. files: those of rules, which can import others from anywhere in the project.
+
+    A rule that reads a table may leave it to what it imports to read a column.
+    """
+    others = [path for path in _python_files(bench.root) if path not in files] if files else []
+    yield from ((path, _texts(bench, [path])) for path in (*files, *others))
+    shared = _texts(bench, others)
+    yield from ((path, [*_texts(bench, [path]), *shared]) for path in files if shared)
+
+
+def _python_files(root: Path) -> Iterator[str]:
+    """Yield the paths of a project's Python files, without those in hidden folders and in environments."""
+    for folder, inside, files in os.walk(root):
+        place = Path(folder)
+        inside[:] = sorted(
+            one for one in inside if not one.startswith(".") and not (place / one / "pyvenv.cfg").is_file()
+        )
+        yield from ((place / one).relative_to(root).as_posix() for one in sorted(files) if one.endswith(".py"))
 
 
 def _names(contract: Contract) -> Iterator[str]:

@@ -154,3 +154,17 @@ def test_an_output_does_not_take_the_name_of_a_column_that_its_rule_orders_by(tm
     bench = project(tmp_path, {"rules/paid.sql": text})
     with pytest.raises(UserError, match=r"rules/paid\.sql would mean something else"):
         rename(bench, "rules/reader.sql", READER.index("total"), "amount")
+
+
+def test_what_rules_in_python_import_may_name_a_column(tmp_path: Path) -> None:
+    rule = "from rules import rule\nfrom lib.sums import added\n\n@rule()\ndef f(paid):\n    return added(paid)\n"
+    bench = project(tmp_path, {"rules/f.py": rule, "lib/sums.py": "def added(table):\n    return table.total.sum()\n"})
+    assert refusal(bench, "total") == "rules/f.py calls paid.total by its name, too"
+    (tmp_path / "lib/sums.py").write_text("def added(table):\n    return table.id.sum()\n")
+    assert rename(bench, "rules/reader.sql", READER.index("total"), "other").edits
+
+
+def test_a_file_whose_findings_are_ignored_by_its_name_keeps_it(tmp_path: Path) -> None:
+    bench = project(tmp_path, {}, toml='\n[policy.per_file_ignores]\n"rules/paid.sql" = ["R005"]\n')
+    assert refusal(bench, "paid") == "rules.toml calls paid by its name, too"
+    assert rename(bench, "rules/reader.sql", READER.index("total"), "other").edits
