@@ -38,7 +38,24 @@ def prepare(query: exp.Query, schemas: Mapping[str, Schema]) -> exp.Query:
     _wrap_renamed_orders(query)
     _set_apart_names(query, schemas)
     _open_static_terms(query)
+    _set_apart_fields(query)
     return query
+
+
+def _set_apart_fields(query: exp.Query) -> None:
+    """SELECT b.info.id FROM b, a AS info → SELECT (b.info).id FROM b, a AS info, in place.
+
+    `qualify` takes the column info for the table of that name, be it one of a query around.
+    """
+    if not any(column.args.get("db") for column in find_all(query, exp.Column)):
+        return
+    names = resolve_names(query)
+    called = {item_name(item) for item in names.items}
+    for reference in names.references:
+        table, name, *fields = reference.column.parts
+        if fields and isinstance(name, exp.Identifier) and fold(name) in called:
+            column = exp.Column(this=name.copy(), table=table.copy())
+            reference.column.replace(exp.Dot.build([column, *(field.copy() for field in fields)]))
 
 
 def as_written(name: str) -> str:

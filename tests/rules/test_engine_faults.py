@@ -77,6 +77,8 @@ OF_HIDDEN_TABLES = {
     ),
     "in": "SELECT info.id FROM a AS info WHERE 7 IN (SELECT b.s + 6 FROM b WHERE b.s = info.id AND b.info IS NOT NULL)"
     " OR info.id = 3",
+    "field": "SELECT info.id FROM a AS info WHERE info.id IN (SELECT b.s FROM b WHERE b.info.id > info.id)",
+    "field beside it": "SELECT info.id, b.info.id AS f FROM b JOIN a AS info ON info.id = b.s WHERE b.info.id > 6",
     "value": "SELECT info.id FROM a AS info WHERE (SELECT COUNT(b.info) FROM b WHERE b.s = info.id) > 0",
     "lateral": "SELECT info.id FROM a AS info CROSS JOIN LATERAL (SELECT b.info FROM b WHERE b.s = info.id) AS q",
     "derived": (
