@@ -19,6 +19,8 @@ def set_apart_hidden_tables(query: exp.Query, facts: Facts) -> exp.Query:
     To DataFusion 55 info.id is a field of the column info, if the subquery has one, and not a column of the table info
     around it: another value where there is such a field, and an error where there is none.
     """
+    if len(facts.nodes(query, exp.Select)) == 1:
+        return query
     references = facts.names(query).references
     outer = [reference for reference in references if reference.distance]
     columns = {part.name for column in facts.nodes(query, exp.Column) for part in column.parts[1:]} if outer else set()
