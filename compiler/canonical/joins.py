@@ -9,7 +9,7 @@ from sqlglot import exp
 from compiler.analysis.types import INTEGERS, Types
 from compiler.canonical.facts import Facts
 from compiler.canonical.ordering import is_constant_output
-from compiler.canonical.predicate_facts import looks_up_bits
+from compiler.canonical.predicate_facts import looks_up_bits, terms_of
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
 
@@ -88,15 +88,7 @@ def is_inner(join: exp.Join) -> bool:
 
 def conjuncts(node: exp.Expr) -> list[exp.Expr]:
     """Return the terms of an AND, in order."""
-    terms: list[exp.Expr] = []
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, exp.And):
-            pending += [current.expression, current.this]
-        else:
-            terms.append(current)
-    return terms
+    return list(terms_of(node, exp.And))
 
 
 def where_terms(select: exp.Select) -> list[exp.Expr]:

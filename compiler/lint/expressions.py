@@ -6,11 +6,11 @@ from sqlglot import exp
 
 from compiler.lint.findings import Found
 from compiler.lint.foreign import counterpart
-from compiler.lint.joins import conjuncts
 from compiler.lint.query_view import Subject
 from compiler.names.resolve import fold
 from compiler.sql import functions
 from compiler.sql.other_engines import function_hint
+from compiler.tree.conditions import conjuncts
 from compiler.tree.walk import find_all
 
 _FLOATS = frozenset({"float", "double", "halffloat", "float16", "float32", "float64"})

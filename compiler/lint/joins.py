@@ -7,6 +7,7 @@ from sqlglot import exp
 from compiler.lint.findings import Found
 from compiler.lint.query_view import Subject, shown
 from compiler.names.lexical import from_items
+from compiler.tree.conditions import conjuncts
 
 _OF_NO_TABLE = (exp.Unnest, exp.Values, exp.Lateral)
 
@@ -64,17 +65,3 @@ def _linked(subject: Subject, select: exp.Select, items: list[exp.Expr], joins: 
             if number in numbers:
                 group[one] = min(numbers)
     return group
-
-
-def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
-    """Return the terms of a conjunction."""
-    pending, found = [condition], []
-    while pending:
-        node = pending.pop()
-        if isinstance(node, exp.And):
-            pending += [node.this, node.expression]
-        elif isinstance(node, exp.Paren):
-            pending.append(node.this)
-        else:
-            found.append(node)
-    return found

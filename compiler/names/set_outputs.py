@@ -40,11 +40,15 @@ def require_equal_widths(query: exp.Query) -> None:
 
 
 def require_positions(query: exp.Query) -> None:
-    """Refuse ORDER BY 0 and GROUP BY 0, which `qualify` takes for the last output. Raises `SqlError`."""
-    for clause in find_all(query, exp.Order, exp.Group):
+    """Refuse ORDER BY 0, GROUP BY 0 and DISTINCT ON (0), which `qualify` takes for the last output.
+
+    Raises `SqlError`.
+    """
+    for clause in find_all(query, exp.Order, exp.Group, exp.Distinct):
         if not isinstance(clause.parent, exp.Query):  # the order of a window or an aggregate has no positions
             continue
-        for key in clause.expressions:
+        holder = clause.args.get("on") if isinstance(clause, exp.Distinct) else clause
+        for key in holder.expressions if holder is not None else ():
             number = key.this if isinstance(key, exp.Ordered) else key
             if isinstance(number, exp.Literal) and number.is_int and int(number.name) == 0:
                 hint = "the first output column is 1"

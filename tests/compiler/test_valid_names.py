@@ -100,6 +100,7 @@ REFUSED = {
     "SELECT id, a FROM t ORDER BY a, 0": (1, 33, "unknown output column 0", "the first output column is 1"),
     "SELECT id, a FROM t GROUP BY 0, id, a": (1, 30, "unknown output column 0", "the first output column is 1"),
     "SELECT id FROM t UNION SELECT id FROM u ORDER BY 00": (1, 50, "unknown output column 00", "column is 1"),
+    "SELECT DISTINCT ON (id, 0) id, a FROM t ORDER BY id, a": (1, 25, "unknown output column 0", "column is 1"),
     "SELECT q.a FROM (SELECT a FROM t ORDER BY 0 LIMIT 1) AS q": (1, 43, "unknown output column 0", "column is 1"),
     "SELECT t.b, id FROM t, u JOIN v USING (id)": (1, 31, "column 'id' is ambiguous", "t.id or v.id"),
     "SELECT t.b FROM t CROSS JOIN u JOIN v USING (id)": (1, 37, "'id' is ambiguous", "ON instead of USING"),

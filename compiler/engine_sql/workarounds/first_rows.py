@@ -13,10 +13,10 @@ from sqlglot import exp
 
 from compiler.analysis.types import INTEGERS
 from compiler.canonical.facts import Facts
-from compiler.engine_sql.workarounds.subqueries.naming import conjuncts
 from compiler.names.lexical import Names
 from compiler.sql.encode import encode
 from compiler.sql.functions import WindowFunction, function_name, is_volatile
+from compiler.tree.conditions import conjuncts
 from compiler.tree.selects import has_only, own_nodes
 from compiler.tree.walk import find_all, stands_in
 

@@ -12,7 +12,6 @@ from compiler.engine_sql.workarounds.subqueries.naming import (
     aliased,
     column,
     conjunction,
-    conjuncts,
     not_distinct,
     point,
     target,
@@ -22,6 +21,7 @@ from compiler.engine_sql.workarounds.subqueries.places import Place, Reading, bo
 from compiler.engine_sql.workarounds.subqueries.sources import copied_sources, cross_commas, derived, require_repeatable
 from compiler.engine_sql.workarounds.subqueries.spreading import Domain, Spreader
 from compiler.sql import functions
+from compiler.tree.conditions import conjuncts
 from compiler.tree.walk import find_all, has
 
 

@@ -10,7 +10,6 @@ from compiler.engine_sql.workarounds.subqueries.naming import (
     aliased,
     column,
     conjunction,
-    conjuncts,
     not_distinct,
     point,
     target,
@@ -25,6 +24,7 @@ from compiler.engine_sql.workarounds.subqueries.sources import (
 )
 from compiler.engine_sql.workarounds.subqueries.spreading import Domain, Spreader
 from compiler.names.lexical import item_name
+from compiler.tree.conditions import conjuncts
 from compiler.tree.positions import located
 from compiler.tree.walk import find_all
 

@@ -6,10 +6,10 @@ from sqlglot import exp
 
 from compiler.canonical.facts import Facts
 from compiler.engine_sql.workarounds.join_conditions import may_join_null_safe
-from compiler.engine_sql.workarounds.subqueries.naming import conjuncts
 from compiler.engine_sql.workarounds.subqueries.places import QUANTIFIED, Place, Reading, body_of, places, tested
 from compiler.engine_sql.workarounds.subqueries.planned import is_filtering, is_lateral_planned, is_planned_rightly
 from compiler.engine_sql.workarounds.subqueries.spreading import is_total
+from compiler.tree.conditions import conjuncts
 from compiler.tree.walk import find_all
 
 

@@ -91,18 +91,3 @@ def conjunction(terms: Iterable[exp.Expr]) -> exp.Expr | None:
         part = exp.Paren(this=term) if isinstance(term, exp.Or) else term
         joined = part if joined is None else exp.And(this=joined, expression=part)
     return joined
-
-
-def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
-    """Return the terms of a condition that AND joins, without the parentheses around them."""
-    found: list[exp.Expr] = []
-    pending = [condition] if condition is not None else []
-    while pending:
-        term = pending.pop()
-        if isinstance(term, exp.Paren):
-            pending.append(term.this)
-        elif isinstance(term, exp.And):
-            pending += [term.expression, term.this]
-        else:
-            found.append(term)
-    return found

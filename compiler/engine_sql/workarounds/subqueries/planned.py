@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.engine_sql.workarounds.subqueries.naming import conjuncts
 from compiler.engine_sql.workarounds.subqueries.places import Place, Reading, body_of, is_subquery, tested
 from compiler.engine_sql.workarounds.subqueries.spreading import is_total
+from compiler.tree.conditions import conjuncts
 from compiler.tree.walk import find_all, has
 
 _FILTERS = ("where", "having")
