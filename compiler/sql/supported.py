@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from compiler.errors import SqlError
-from compiler.sql.functions import ScalarFunction, WindowFunction, lookup
+from compiler.sql.functions import ZONELESS, ScalarFunction, WindowFunction, lookup
 from compiler.sql.spelling import MADE, usual_spelling
+from compiler.sql.strftime_formats import reads_whole_times
 from compiler.tree.positions import located, position
 from compiler.tree.walk import nodes
 
@@ -309,6 +310,18 @@ def _check_limit(node: exp.Limit) -> None:
         raise located(node, "LIMIT inside a call is not supported", code="unsupported")
 
 
+def _check_call(node: ScalarFunction) -> None:
+    """Refuse a format by which the engine would read a time of day as midnight, in silence."""
+    _, *formats = node.expressions if node.name.lower() in ZONELESS else [None]
+    for one in formats:
+        if isinstance(one, exp.Literal) and one.is_string and not reads_whole_times(one.name):
+            message = f"the engine takes a time without minutes for midnight: the format '{one.name}' has none"
+            if "M" in one.name:
+                message = f"the engine takes a time for midnight by the format '{one.name}': it has no whole hour"
+            hint = "append minutes: to_timestamp(concat(s, ':00'), '%Y-%m-%d %H:%M'); hours are %H, or %I with %p"
+            raise located(one, message, hint=hint, code="unsupported")
+
+
 _RULES: dict[type[exp.Expr], Callable[..., None]] = {
     exp.Select: _check_select,
     exp.Alias: _check_alias,
@@ -325,4 +338,5 @@ _RULES: dict[type[exp.Expr], Callable[..., None]] = {
     exp.Table: _check_table,
     exp.Dot: _check_dot,
     exp.Limit: _check_limit,
+    ScalarFunction: _check_call,
 }

@@ -196,6 +196,10 @@ REJECTED = {
     "SELECT sum(id) OVER (w) AS s FROM t WINDOW w AS (PARTITION BY k)": (1, 23, "extends"),  # w is dropped
     "SELECT id FROM t CONNECT BY id = id": (1, 29, "CONNECT BY"),  # ignored
     "FROM t": (1, 6, "SELECT list"),  # a query without columns
+    # the engine drops the time of day, and yields midnight
+    "SELECT to_timestamp(s, '%Y-%m-%d %H') AS a FROM t": (1, 24, "midnight"),
+    "SELECT to_timestamp_millis(s, '%Y-%m-%d %H:%M', '%Y %I') AS a FROM t": (1, 49, "midnight"),
+    "SELECT to_timestamp(s, '%Y %I:%M') AS a FROM t": (1, 24, "no whole hour"),
     # the engine has it, SQLGlot would change its meaning
     "SELECT MAP {'a': 1}": (1, 8, "MAP {"),
     "SELECT\n1 AS a, $q$it's $$": (2, 9, "the $q$ here is never closed"),
