@@ -27,7 +27,7 @@ _DIALECTS = {"postgres": "postgres", "duckdb": "duckdb", "snowflake": "snowflake
              "redshift": "redshift", "spark": "spark", "databricks": "spark"}  # fmt: skip
 _OWN = {f"macro.dbt.test_{name}": name for name in ("unique", "not_null", "accepted_values", "relationships")}
 _TABLES = ("model", "seed", "snapshot")
-_LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "functions")
+_LEFT_OUT = ("exposures", "metrics", "semantic_models", "saved_queries", "functions", "groups")
 
 
 def read_dbt(root: Path) -> Origin:

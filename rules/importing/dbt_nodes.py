@@ -206,6 +206,7 @@ class Manifest(msgspec.Struct):
     saved_queries: dict[str, Any] = {}
     unit_tests: dict[str, UnitTestNode] = {}
     functions: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
 
 
 def read_manifest(root: Path) -> Manifest:
