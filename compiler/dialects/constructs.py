@@ -221,7 +221,7 @@ def safe_casts(reading: Reading) -> Iterator[Rewrite]:
     """SAFE_CAST(x AS INT64) → TRY_CAST(x AS INT64)."""
     for token in reading.tokens:
         if token.text.upper() == "SAFE_CAST" and reading.text[token.start : token.end + 1].upper() == "SAFE_CAST":
-            yield Rewrite(token.start, token.end + 1, ("TRY_CAST",))
+            yield Rewrite(token.start, token.end + 1, ("TRY_CAST",), renamed=True)
 
 
 def limits(reading: Reading) -> Iterator[Rewrite]:

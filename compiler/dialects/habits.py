@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from compiler.dialects.cast_habits import chosen_texts, mixed_values, numbered_days, tried_casts, zones_of_texts
 from compiler.dialects.constant_groups import constant_groups
 from compiler.dialects.interval_habits import elapsed_seconds, multiplied_intervals, units
 from compiler.dialects.meaning_habits import other_meanings
@@ -32,6 +33,8 @@ from compiler.dialects.number_habits import (
     type_widths,
     unsigned_numbers,
 )
+from compiler.dialects.order_habits import least_numbers, names_in_order, ordered_lists
+from compiler.dialects.pattern_habits import empty_separators, line_breaks, replacements
 from compiler.dialects.text_habits import (
     bytes_of_texts,
     escape_characters,
@@ -43,6 +46,7 @@ from compiler.dialects.text_habits import (
     texts_of_values,
 )
 from compiler.dialects.view import View
+from compiler.dialects.width_habits import hexadecimal, shifts
 
 HABITS: tuple[Callable[[View], None], ...] = (
     decimal_literals,  # first: the kinds of what is around them depend on it
@@ -50,5 +54,7 @@ HABITS: tuple[Callable[[View], None], ...] = (
     null_arguments, compared_rows, tested_rows, quantified_lists, joined_lists, whole_frames,
     multiplied_intervals, elapsed_seconds, units, unsigned_numbers,
     escape_characters, like_escapes, index_base, substring_starts, similar_to, type_widths,
-    string_escapes, bytes_of_texts, formats, numbers_of_moments, powers, constant_groups, other_meanings,
+    string_escapes, bytes_of_texts, formats, numbers_of_moments, powers, constant_groups, tried_casts,
+    zones_of_texts, numbered_days, mixed_values, chosen_texts, shifts, hexadecimal, line_breaks, replacements,
+    empty_separators, ordered_lists, least_numbers, names_in_order, other_meanings,
 )  # fmt: skip

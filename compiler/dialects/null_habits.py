@@ -172,11 +172,15 @@ def _has_no_null(values: exp.Expr) -> bool:
 
 def joined_lists(view: View) -> None:
     """[1] || NULL is [1] here, and NULL in DuckDB."""
-    if view.letter != "D":
-        return
-    for node in view.every(exp.DPipe):
+    for node in view.every(exp.DPipe) if view.letter in "DP" else ():
         sides = [node.this, node.expression]
         if not any(view.kind(side) == "list" for side in sides):
+            continue
+        if view.letter == "P":
+            lists = [side for side in sides if not isinstance(side.unnest(), exp.Null)]
+            if len(lists) == 1:
+                message = "NULL beside a list is an element of it here, and an empty list in PostgreSQL"
+                view.replace("R036", node, message, view.extents.operand(lists[0]), "leave the NULL out")
             continue
         doubtful = [view.extents.operand(side) for side in sides if not isinstance(side, exp.Array)]
         whole = view.extents.written(node)

@@ -151,7 +151,7 @@ def rounding(view: View) -> None:
         if x is None or view.letter == "R":
             view.add("R030", node, message, "CAST(round(x) AS BIGINT), if halves go away from zero")
             continue
-        exactly = kind == "decimal" or _is_fraction(node.this) or view.letter in "SB"
+        exactly = kind == "decimal" or _is_fraction(_without_sign(node.this)) or view.letter in "SB"
         if not exactly and view.letter == "P" and has_decimals(view, node.this):
             if has_floats(view, node.this) or node.this.find(exp.Div) is not None:
                 view.add("R030", node, message, "cast what is rounded to DOUBLE or to a decimal first")
@@ -166,6 +166,12 @@ def rounding(view: View) -> None:
             view.add(
                 "R030", node, message, "round it first", (*place, f"({inner})" if postfix and not exactly else inner)
             )
+
+
+def _without_sign(node: exp.Expr) -> exp.Expr:
+    while isinstance(node, exp.Neg | exp.Paren):
+        node = node.this
+    return node
 
 
 def has_decimals(view: View, node: exp.Expr) -> bool:
@@ -209,6 +215,8 @@ def decimal_literals(view: View) -> None:
             _as_decimal(view, literal)
     for literal in view.every(exp.Literal) if view.settled is not None else ():
         if _is_fraction(literal) and not isinstance(_around(literal), (*kinds, exp.Cast)) and not _is_share(literal):
+            if _is_beside_float(view, literal):
+                continue
             _as_decimal(view, literal)
 
 
@@ -217,6 +225,26 @@ def _around(node: exp.Expr) -> exp.Expr | None:
     while isinstance(around, exp.Paren | exp.Neg):
         around = around.parent
     return around
+
+
+_CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl"})
+
+
+def _is_beside_float(view: View, literal: exp.Expr) -> bool:
+    """Whether a fraction is one of several values of which another is a float, so that all of them are."""
+    around = _around(literal)
+    if isinstance(around, exp.If):
+        around = around.parent
+    if isinstance(around, exp.Case):
+        values = [*(branch.args["true"] for branch in around.args["ifs"]), around.args.get("default")]
+    elif isinstance(around, exp.In | exp.Between):
+        values = [around.this]
+    elif isinstance(around, exp.Func) and function_name(around) in _CHOOSING:
+        values = [around.args.get("this"), around.args.get("expression"), *(around.args.get("expressions") or [])]
+    else:
+        return False
+    others = [one for one in values if isinstance(one, exp.Expr) and not _is_fraction(_without_sign(one))]
+    return any(view.kind(one) == "float" for one in others)
 
 
 def _is_share(literal: exp.Expr) -> bool:

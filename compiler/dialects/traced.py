@@ -18,13 +18,15 @@ _WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
 class Rewrite:
     """An edit: the characters from `start` to `end` become the pieces, one after the other.
 
-    aligned: words of new text that the old text has too, in the same order, are the author's.
+    aligned: words of new text that the old text has too, in the same order, are the author's. renamed: the new text is
+    another spelling of the author's word, so that what it names is his.
     """
 
     start: int
     end: int
     pieces: tuple[Piece, ...]
     aligned: bool = False
+    renamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Traced:
             if isinstance(piece, tuple):
                 yield self._slice(*piece)
             elif not edit.aligned:
-                yield piece, (self.origins[edit.start],) * len(piece), (False,) * len(piece)
+                yield piece, (self.origins[edit.start],) * len(piece), (edit.renamed,) * len(piece)
             else:
                 yield from self._aligned(edit.start, edit.end, piece)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from compiler.dialects.extents import Extents, fragment, is_operand, is_primary, same
+from compiler.dialects.own_work import is_own_work
 from compiler.sql.foreign_table import DIALECTS, TITLES
 
 _ANCESTORS = 8
@@ -48,6 +49,10 @@ class View:
     found: list[Habit] = field(default_factory=list)
     settled: Callable[[str, exp.Expr], bool] | None = None
     """Whether what a code finds at an expression was written out before; None: to be seen from what is around it."""
+    type_of: Callable[[exp.Expr], str | None] = lambda _: None
+    """Returns the Arrow type of an expression, None if it is not known."""
+    names: Collection[str] = ()
+    """The names of the inputs' columns, in lower case."""
 
     @property
     def letter(self) -> str:
@@ -94,7 +99,7 @@ class View:
         if self.settled is not None:
             if self.settled(code, node):
                 return
-        elif self.is_within(node, top):
+        elif self.is_within(node, top) or is_own_work(node, self.dialect):
             return
         text = f"({written})" if is_operand(node) and not is_primary(top) else written
         self.found.append(Habit(code, node, message, hint or f"write {shown(written)}", ((*place, text),)))

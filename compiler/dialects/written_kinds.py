@@ -22,6 +22,13 @@ class WrittenKinds(Kinds):
         self._executed, self._schemas = executed, schemas
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the columns of all inputs that are known, in lower case."""
+        tables = find_all(self._executed, exp.Table) if self._executed is not None else []
+        known = [schema for table in tables if (schema := self._schemas.get(table.name)) is not None]
+        return frozenset(name.lower() for schema in known for name in schema.names)
+
+    @cached_property
     def _qualified(self) -> Kinds | None:
         return Kinds(resolve_names(self._executed), self._schemas) if self._executed is not None else None
 

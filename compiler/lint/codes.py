@@ -73,7 +73,7 @@ CODES: tuple[Code, ...] = (
     Code("R043", "string-escape", "a backslash in a text that escapes nothing", fixable=True, of="snowflake"),
     Code("R044", "date-format", "a format of dates in another dialect's spelling", fixable=True, of="postgres"),
     Code("R045", "day-numbering", "days or weeks that are numbered from elsewhere", fixable=True, of="spark"),
-    Code("R046", "other-meaning", "a function of the same name with another meaning", fixable=True, of="spark"),
+    Code("R046", "other-meaning", "a function, cast or operator with another meaning", fixable=True, of="spark"),
     Code(
         "R047",
         "regex-flavour",

@@ -162,8 +162,10 @@ startswith(s, t) => starts_with({{s}}, {{t}}) : SK
 endswith(s, t) => ends_with({{s}}, {{t}}) : SK
 ucase(s) => upper({{s}}) : DK
 lcase(s) => lower({{s}}) : DK
-string_split(s, t) => CASE WHEN {{t}} = '' THEN CASE WHEN {{s}} = '' AND NULL <> '' THEN [''] ELSE string_to_array({{s}}, NULL) END ELSE CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END END : D
-str_split(s, t) => CASE WHEN {{t}} = '' THEN CASE WHEN {{s}} = '' AND NULL <> '' THEN [''] ELSE string_to_array({{s}}, NULL) END ELSE CASE WHEN {{s}} = '' AND {{t}} <> '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END END : D
+string_split(s, 't') => CASE WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, '#') END : D
+string_split(s, t) => CASE WHEN {{t}} IS NULL THEN CASE WHEN {{s}} IS NOT NULL THEN [{{s}}] END WHEN {{t}} = '' THEN string_to_array({{s}}, NULL) WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
+str_split(s, 't') => CASE WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, '#') END : D
+str_split(s, t) => CASE WHEN {{t}} IS NULL THEN CASE WHEN {{s}} IS NOT NULL THEN [{{s}}] END WHEN {{t}} = '' THEN string_to_array({{s}}, NULL) WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, {{t}}) END : D
 string_split_regex(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : D
 split(s, 't') => CASE WHEN {{s}} = '' THEN [''] ELSE string_to_array({{s}}, '#') END : SB
 regexp_split_to_array(s, p) ~> string_to_array(regexp_replace(s, p, ',', 'g'), ',') : P
@@ -188,7 +190,7 @@ unicode(s) => ascii({{s}}) : S
 unicode(s) => CASE WHEN {{s}} = '' THEN -1 ELSE ascii({{s}}) END : D
 ord(s) => CASE WHEN {{s}} = '' THEN -1 ELSE ascii({{s}}) END : D
 char(n) => chr({{n}}) : S
-char(n) ~> chr(n % 256), of a number from 0 : K
+char(n:int) => CASE WHEN {{n}} < 0 THEN '' ELSE chr({{n}} % 256) END : K
 bit_length_of(s) ~> bit_length(s) :
 space(n) => repeat(' ', {{n}}) : SK
 insert(s, n, m, t) ~> overlay(s PLACING t FROM n FOR m) : S
@@ -528,11 +530,12 @@ trunc(d, s) ~> date_trunc('month', d) : SK
 array_agg(u...) ~> array_agg(n ORDER BY m) FILTER (WHERE n IS NOT NULL) : S
 log(x, y) ~> log(x, y), with the base first : P
 to_hex(n:int) => upper(to_hex({n})) : D
-string_to_array(s, t) => CASE WHEN {s} = '' AND {t} <> '' THEN [''] ELSE string_to_array({s}, {t}) END : D
-array_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
-list_contains(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
-array_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
-list_has(l, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+string_to_array(s, 't') => CASE WHEN {s} = '' THEN [''] ELSE string_to_array({s}, '#') END : D
+string_to_array(s, t) => CASE WHEN {t} IS NULL THEN CASE WHEN {s} IS NOT NULL THEN [{s}] END WHEN {t} = '' THEN string_to_array({s}, NULL) WHEN {s} = '' THEN [''] ELSE string_to_array({s}, {t}) END : D
+array_contains(l, v) => CASE WHEN cardinality({l}) = 0 THEN FALSE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_contains(l, v) => CASE WHEN cardinality({l}) = 0 THEN FALSE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+array_has(l, v) => CASE WHEN cardinality({l}) = 0 THEN FALSE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+list_has(l, v) => CASE WHEN cardinality({l}) = 0 THEN FALSE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
 list_sort(l, 'asc', 'nulls last') => array_sort({l}, 'ASC', 'NULLS LAST') : D
 list_sort(l, 'desc', 'nulls last') => array_sort({l}, 'DESC', 'NULLS LAST') : D
 list_sort(l, 'asc', 'nulls first') => array_sort({l}, 'ASC', 'NULLS FIRST') : D
@@ -552,7 +555,7 @@ array_sort(u...) ~> array_sort(l, 'ASC', 'NULLS LAST') : D
 reverse(l:list) => array_reverse({l}) : K
 concat(l:list, r...) ~> array_concat(l, r), where neither is NULL : K
 concat_ws(s, l:list) ~> array_to_string(l, ',') : K
-contains(l:list, v) => CASE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
+contains(l:list, v) => CASE WHEN cardinality({l}) = 0 THEN FALSE WHEN {l} IS NOT NULL AND {v} IS NOT NULL THEN COALESCE(array_has({l}, {v}), FALSE) END : D
 length(l:list) => array_length({l}) : D
 char_length(l:list) => array_length({l}) : D
 character_length(l:list) => array_length({l}) : D
@@ -605,6 +608,14 @@ string_agg(s:text) => string_agg({s}, ',') : B
 date_part('second', u) ~> CAST(date_part('microsecond', a) AS DOUBLE) / 1000000 : PK
 regexp_count(s, 'p') => regexp_count({s}, '#') : S
 regexp_count(u...) ~> regexp_count(s, 'a') : S
+last_value(u, v) ~> last_value(n) IGNORE NULLS, which is what TRUE says : K
+first_value(u, v) ~> first_value(n) IGNORE NULLS, which is what TRUE says : K
+array_contains(l, v) => CASE WHEN array_has({l}, {v}) THEN TRUE WHEN cardinality(array_compact({l})) = cardinality({l}) THEN array_has({l}, {v}) END : K
+chr(n:int) => CASE WHEN {n} < 0 THEN '' ELSE chr({n} % 256) END : K
+nvl(n:int, x:decimal) => COALESCE({n}, {x}) : SKR
+nvl(x:decimal, n:int) => COALESCE({x}, {n}) : SKR
+ifnull(n:int, x:decimal) => COALESCE({n}, {x}) : DSBKR
+ifnull(x:decimal, n:int) => COALESCE({x}, {n}) : DSBKR
 # R045 day-numbering
 date_part('yearofweekiso', a) => date_part('isoyear', {a}) : S
 date_part('yearofweek', a) => date_part('isoyear', {a}) : K
@@ -630,6 +641,8 @@ date_part('week', a) ~> extract(week FROM a), which is ISO's week, from Monday :
 round(x:float) => round({x}) - CASE WHEN abs({x} - trunc({x})) = 0.5 AND round({x}) % 2 <> 0 THEN signum({x}) ELSE 0 END : P
 round(x:float) ~> round(x), which rounds halves away from zero; Redshift's documentation does not say : R
 # R048 second-fraction
+date_part('epoch', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
+date_part('epoch', a:tz) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
 date_part('epoch_second', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) : S
 date_part('epoch_millisecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000 + CAST(date_part('millisecond', {a}) AS BIGINT) % 1000 : S
 date_part('epoch_microsecond', a:ts) => CAST(floor(extract(epoch FROM date_trunc('second', {a}))) AS BIGINT) * 1000000 + CAST(date_part('microsecond', {a}) AS BIGINT) % 1000000 : S
