@@ -213,6 +213,12 @@ def decimal_literals(view: View) -> None:
             continue
         for literal in literals:
             _as_decimal(view, literal)
+    for node in view.every(exp.Func) if view.settled is None else ():
+        values = list(node.args.get("expressions") or []) if function_name(node) in {"ifnull", "nvl"} else []
+        literals = [one.unnest() for one in values if _is_fraction(one.unnest())]
+        others = {view.kind(one) for one in values if not _is_fraction(one.unnest())}
+        for literal in literals if others and others <= {"int", "decimal"} else ():
+            _as_decimal(view, literal)
     for literal in view.every(exp.Literal) if view.settled is not None else ():
         if _is_fraction(literal) and not isinstance(_around(literal), (*kinds, exp.Cast)) and not _is_share(literal):
             if _is_beside_float(view, literal):

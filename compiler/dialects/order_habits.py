@@ -72,7 +72,9 @@ def names_in_order(view: View) -> None:
             if isinstance(value, exp.Column):
                 continue
             for column in value.walk(prune=lambda one: isinstance(one, exp.Query)):
-                if not isinstance(column, exp.Column) or column.table or column.name.lower() not in renamed:
+                if not isinstance(column, exp.Column) or column.name.lower() not in renamed:
+                    continue
+                if not view.is_output(column):
                     continue
                 if view.letter in "PR" or column.name.lower() in view.names:
                     message = (

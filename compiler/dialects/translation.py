@@ -299,7 +299,7 @@ def _view(
     extents = Extents(source.text)
     every = [node for node in nodes(query) if type(node) not in LEAVES] + list(query.find_all(exp.Literal))
     view = View(source.text, query, dialect, kinds.kind, extents, every)
-    view.type_of, view.names = kinds.of, kinds.names
+    view.type_of, view.is_output, view.names = kinds.of, kinds.is_output, kinds.names
     view.settled = lambda code, node: view_key(source, extents, code, node) in done or is_written(source, extents, node)
     return view
 

@@ -51,6 +51,8 @@ class View:
     """Whether what a code finds at an expression was written out before; None: to be seen from what is around it."""
     type_of: Callable[[exp.Expr], str | None] = lambda _: None
     """Returns the Arrow type of an expression, None if it is not known."""
+    is_output: Callable[[exp.Column], bool] = lambda _: False
+    """Returns whether a name is an output of its own query, as in ORDER BY."""
     names: Collection[str] = ()
     """The names of the inputs' columns, in lower case."""
 

@@ -21,6 +21,12 @@ class WrittenKinds(Kinds):
         """executed: the qualified query, which is looked at once something is asked: of most queries nothing is."""
         self._executed, self._schemas = executed, schemas
 
+    def is_output(self, column: exp.Column) -> bool:
+        """Whether a name as written is an output of its own query, as in ORDER BY."""
+        start = column.this.meta.get("start") if column.this._meta else None  # noqa: SLF001 — `.meta` would make one
+        known = self._at.get(start) if start is not None else None
+        return known is not None and not known.table
+
     @cached_property
     def names(self) -> frozenset[str]:
         """The names of the columns of all inputs that are known, in lower case."""

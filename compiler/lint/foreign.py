@@ -17,7 +17,7 @@ def habits(subject: Subject) -> list[Found]:
         return []
     nodes = subject.every(exp.Expr) + list(subject.query.find_all(exp.Literal))
     view = View(subject.text, subject.query, subject.dialect, subject.kinds.kind, subject.extents, nodes)
-    view.type_of, view.names = subject.kinds.of, subject.kinds.names
+    view.type_of, view.is_output, view.names = subject.kinds.of, subject.kinds.is_output, subject.kinds.names
     for habit in HABITS:
         habit(view)
     return [
