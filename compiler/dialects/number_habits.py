@@ -215,9 +215,9 @@ def decimal_literals(view: View) -> None:
             _as_decimal(view, literal)
     for node in view.every(exp.Func) if view.settled is None else ():
         values = list(node.args.get("expressions") or []) if function_name(node) in {"ifnull", "nvl"} else []
-        literals = [one.unnest() for one in values if _is_fraction(one.unnest())]
-        others = {view.kind(one) for one in values if not _is_fraction(one.unnest())}
-        for literal in literals if others and others <= {"int", "decimal"} else ():
+        fractions = [one.unnest() for one in values if _is_fraction(one.unnest())]
+        kinds_beside = {view.kind(one) for one in values if not _is_fraction(one.unnest())}
+        for literal in fractions if kinds_beside and kinds_beside <= {"int", "decimal"} else ():
             _as_decimal(view, literal)
     for literal in view.every(exp.Literal) if view.settled is not None else ():
         if _is_fraction(literal) and not isinstance(_around(literal), (*kinds, exp.Cast)) and not _is_share(literal):
