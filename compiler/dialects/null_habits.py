@@ -222,6 +222,18 @@ def null_arguments(view: View) -> None:
         elif name in {"greatest", "least"} and view.letter in "SB" and len(parts) > 1:
             whole = view.extents.written(node)
             tests = " OR ".join(f"{text} IS NULL" for text in texts)
-            written = f"CASE WHEN {tests} THEN NULL ELSE {whole} END" if None not in texts and whole else None
+            nan = _least_nan(view, parts) if name == "least" and view.letter == "B" else ""
+            known = None not in texts and whole is not None and nan is not None
+            written = f"CASE WHEN {tests} THEN NULL {nan}ELSE {whole} END" if known else None
             message = f"{name} leaves NULLs out here; in {view.title} one makes the whole NULL"
             view.replace("R036", node, message, written, "CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE … END")
+
+
+def _least_nan(view: View, parts: list[exp.Expr]) -> str | None:
+    """Return the branch of BigQuery's LEAST for NaN, which it is if a float is; None where types are not known."""
+    kinds = [view.kind(part) for part in parts]
+    if None in kinds:
+        return None
+    floats = [view.extents.operand(part) for part, kind in zip(parts, kinds, strict=True) if kind == "float"]
+    tests = " OR ".join(f"isnan({text})" for text in floats)
+    return f"WHEN {tests} THEN CAST('NaN' AS DOUBLE) " if tests else ""

@@ -37,22 +37,19 @@ def _listed(node: exp.Expr) -> list[exp.Expr]:
 def least_numbers(view: View) -> None:
     """min(x) leaves NaN out here, as it is the greatest number; in BigQuery it is NaN if one of them is."""
     for node in view.every(exp.Func) if view.letter == "B" else ():
-        name = function_name(node)
         values = [*([node.this] if isinstance(node.args.get("this"), exp.Expr) else []), *_listed(node)]
-        if name not in {"min", "least"} or "float" not in {view.kind(value) for value in values}:
+        if function_name(node) != "min" or "float" not in {view.kind(value) for value in values}:
             continue
-        texts = [view.extents.operand(value) for value in values if view.kind(value) == "float"]
+        text = view.extents.operand(values[0])
         call, around = view.extents.written(node), node
         while isinstance(around.parent, exp.Filter | exp.Window) and around.parent.this is around:
             around = around.parent
         whole = view.extents.written(around)
         written = None
-        if call is not None and whole is not None and whole.startswith(call) and None not in texts:
+        if call is not None and whole is not None and whole.startswith(call) and text is not None:
             behind = whole[len(call) :]
-            tests = [f"isnan({text})" for text in texts]
-            test = f"bool_or({tests[0]}){behind}" if name == "min" else " OR ".join(tests)
-            written = f"CASE WHEN {test} THEN CAST('NaN' AS DOUBLE) ELSE {whole} END"
-        message = f"{name} takes NaN for the greatest number here; in BigQuery it is NaN if one of them is"
+            written = f"CASE WHEN bool_or(isnan({text})){behind} THEN CAST('NaN' AS DOUBLE) ELSE {whole} END"
+        message = "min takes NaN for the greatest number here; in BigQuery it is NaN if one of them is"
         view.replace("R046", around, message, written, None if written else "leave NaN out, with isnan(x)")
 
 

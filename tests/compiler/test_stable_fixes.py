@@ -40,6 +40,7 @@ def test_a_fix_is_made_once(dialect: str) -> None:
         ("spark", "array_contains(array(v.n, 2), v.m / 2)"),
         ("bigquery", "v.n >> 2"),
         ("bigquery", "min(v.x)"),
+        ("bigquery", "least(v.x, ieee_divide(0, 0), v.n)"),
         ("postgres", "to_hex(CAST(v.n AS INT))"),
         ("postgres", "v.s SIMILAR TO 'a%b_'"),
         ("postgres", "CAST(v.s AS TIMESTAMP)"),
