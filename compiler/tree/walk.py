@@ -71,7 +71,10 @@ def has(tree: exp.Expr, *kinds: type[exp.Expr]) -> bool:
 
 
 def _nodes_that_may_be(tree: exp.Expr, kinds: tuple[type[exp.Expr], ...]) -> list[exp.Expr]:
-    """Return the nodes of a tree, breadth first, without the leaves below its root unless they can be of a kind."""
+    """Return the nodes of a tree, breadth first, without the leaves below its root unless they can be of a kind.
+
+    It does what `children` does, whose calls would take a third as long again.
+    """
     if _are_leaves(kinds):
         return nodes(tree)
     found = [tree]

@@ -10,7 +10,7 @@ from rules.config.project import load_project
 from rules.errors import UserError
 from rules.files.project_paths import find_root, store_root
 from rules.report.runs import document
-from rules.terminal.arguments import not_negative
+from rules.terminal.arguments import port
 from rules.terminal.output import results
 from rules.wording import byte_size, plural
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("build", "serve"), metavar="ACTION", help="build or serve")
     parser.add_argument("--out", metavar="DIR", help=f"the folder (default: {_FOLDER} in the project)")
     parser.add_argument(
-        "--port", type=not_negative, metavar="N", help=f"serve: the port, 0 for any that is free (default: {_PORT})"
+        "--port", type=port, metavar="N", help=f"serve: the port, 0 for any that is free (default: {_PORT})"
     )
 
 

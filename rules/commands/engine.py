@@ -9,6 +9,7 @@ from rules.errors import UserError
 from rules.files.project_paths import find_root, own_folder
 from rules.report.runs import document
 from rules.storage.store import open_store
+from rules.terminal.arguments import positive
 from rules.wording import plural
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("action", choices=("up", "down"), metavar="ACTION", help="up or down")
     parser.add_argument("engine", choices=("spark",), metavar="ENGINE", help="spark")
-    parser.add_argument("--workers", type=int, metavar="N", help=f"up: workers, of one core each (default: {_WORKERS})")
+    parser.add_argument("--workers", type=positive, metavar="N", help=f"up: workers, of one core each (default: {_WORKERS})")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -48,8 +49,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
             )
         return 0
     workers = _WORKERS if options.workers is None else options.workers
-    if workers < 1:
-        raise UserError("--workers must be at least 1", code="usage")
     with open_store(root, output.message, building=True):  # which makes the folder, if this is the first command
         pass
     cluster, is_new = up(folder, workers)

@@ -25,6 +25,7 @@ SELECTORS = """selectors:
             they read
 A space, or a second -s, adds; a comma keeps only what both sides select."""
 
+_LAST_PORT = 65535
 _MOST_DIGITS = 18
 _MOST = 10**_MOST_DIGITS
 """Counts above this are this: it fits into 64 bits, with room for one more, and nothing has so many."""
@@ -166,6 +167,14 @@ def positive(text: str) -> int:
 def not_negative(text: str) -> int:
     """Return a whole number of at least 0. Raises `argparse.ArgumentTypeError`."""
     return _at_least(0, text)
+
+
+def port(text: str) -> int:
+    """Return a number of a TCP port, or 0. Raises `argparse.ArgumentTypeError`."""
+    number = _at_least(0, text)
+    if number > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"must be a port, from 0 to {_LAST_PORT}, not '{text}'")
+    return number
 
 
 def share(text: str) -> float:

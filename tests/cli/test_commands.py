@@ -140,6 +140,16 @@ def test_the_version(rules: Run) -> None:
             "see rules show --help",
         ),
         (["log", "-n", "0"], "-n/--limit: must be a whole number, at least 1, not '0'", "see rules log --help"),
+        (
+            ["docs", "serve", "--port", "65536"],
+            "--port: must be a port, from 0 to 65535, not '65536'",
+            "see rules docs --help",
+        ),
+        (
+            ["engine", "up", "spark", "--workers", "x"],
+            "--workers: must be a whole number, at least 1, not 'x'",
+            "see rules engine --help",
+        ),
     ],
 )
 def test_usage_errors(rules: Run, words: list[str], message: str, hint: str) -> None:
