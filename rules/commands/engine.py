@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("action", choices=("up", "down"), metavar="ACTION", help="up or down")
     parser.add_argument("engine", choices=("spark",), metavar="ENGINE", help="spark")
-    parser.add_argument("--workers", type=positive, metavar="N", help=f"up: workers, of one core each (default: {_WORKERS})")
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help=f"up: workers, of one core each (default: {_WORKERS})"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -198,6 +198,7 @@ KNOWN_COLUMNS = {
 KNOWN_TABLE = "e95742ba79e73e6e1029e80a81090a2a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["0", "4242"])
 def test_digests_are_the_same_in_every_process(seed: str) -> None:
     script = KNOWN + (

@@ -68,6 +68,7 @@ def test_a_stale_product_is_found(project: SampleProject) -> None:
     assert run(project, "audit", "--json").document["differing"] == []
 
 
+@pytest.mark.slow
 def test_row_groups_are_named_where_they_may_be_the_reason(tmp_path: Path) -> None:
     project = SampleProject(tmp_path / "project", sources=["t"])
     table = pa.table({"x": [((n * 7919) % 1000) * 10.0 ** (n % 9 - 4) for n in range(20_000)]})

@@ -331,7 +331,9 @@ def test_every_broken_rule_is_told_in_one_document(project: SampleProject) -> No
         (project.root / "rules" / "worse.sql").unlink()
 
 
-@pytest.mark.parametrize("dialect", ["", "duckdb", "bigquery", "snowflake"])
+@pytest.mark.parametrize(
+    "dialect", ["", *(pytest.param(one, marks=pytest.mark.slow) for one in ("duckdb", "bigquery", "snowflake"))]
+)
 @pytest.mark.parametrize(
     "text",
     [

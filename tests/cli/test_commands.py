@@ -236,6 +236,7 @@ def test_init_never_overwrites(rules: Run, tmp_path: Path, existing: str) -> Non
     assert document(rules("init", "-C", tmp_path, "--json"))["error"]["code"] == "exists"
 
 
+@pytest.mark.slow
 def test_init_goes_on_where_one_was_killed(tmp_path: Path) -> None:
     whole = shared().run(tmp_path, "init", "whole", kill_at=-1)
     files = {path.name: path.read_bytes() for path in (tmp_path / "whole").rglob("*") if path.is_file()}

@@ -126,6 +126,7 @@ CHANGES: dict[str, tuple[Callable[[SampleProject], object], int, int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_file_costs_one_call(project: SampleProject, tmp_path: Path, change: str) -> None:
     build(project)

@@ -54,6 +54,7 @@ def left(root: Path) -> list[str]:
     return [one for one in found if "program.py" in one or "/bin/spark-" in one]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [("_write", 2), ("_write", 3), ("_write", 4), ("_wait", 1), ("_wait", 2)])
 def test_what_a_killed_command_has_started_is_ended(tmp_path: Path, call: tuple[str, int]) -> None:
     made, spark = SampleProject(tmp_path / "a"), tmp_path / "spark"

@@ -109,6 +109,7 @@ def test_a_person_can_read_the_metrics_and_the_plan(project: SampleProject) -> N
     assert "  DataSourceExec: " in plan[-1]
 
 
+@pytest.mark.slow
 def test_a_spill_is_marked(tmp_path: Path) -> None:
     tight = "\n[profiles.memory_tight]\nmemory_limit_mb = 64\n"
     project = SampleProject(tmp_path / "p", sources=["t"], toml=tight)

@@ -26,6 +26,8 @@ COMMANDS = [
     ("show", HOSTILE), ("ls", "-s", HOSTILE), ("check", HOSTILE), ("build", "--profile", HOSTILE),
     ("diff", "--against", HOSTILE), ("plan", "--var", HOSTILE), ("ls", "-C", HOSTILE),
 ]  # fmt: skip
+_ALWAYS = ("build", "show", "ls")
+"""The commands whose JSON is looked at in every run of the suite."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,11 @@ def test_text(project: SampleProject, broken: SampleProject, words: tuple[str, .
         _require_harmless(ran.stdout + ran.stderr)
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: repr(words)[:40])
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, marks=() if words[0] in _ALWAYS else pytest.mark.slow) for words in COMMANDS],
+    ids=lambda words: repr(words)[:40],
+)
 def test_json_is_printable_and_exact(project: SampleProject, broken: SampleProject, words: tuple[str, ...]) -> None:
     if "--format" in words:
         return

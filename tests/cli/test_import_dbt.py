@@ -174,6 +174,7 @@ def test_relation_names_are_plain_outside_of_strings_and_comments(dbt: DbtProjec
     assert rows(project, "two")[0] == (1, '"w"."main"."raw"')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("adapter", "quote"), [("duckdb", '"'), ("postgres", '"'), ("bigquery", "`")])
 def test_names_that_are_words_of_sql_are_quoted(tmp_path: Path, adapter: str, quote: str) -> None:
     dbt = DbtProject(tmp_path / "small", adapter=adapter)

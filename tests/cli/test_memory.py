@@ -102,6 +102,7 @@ def test_rows_that_share_their_texts_are_not_counted_as_having_all_of_them(tmp_p
     assert audited.document["differing"] == []
 
 
+@pytest.mark.slow
 def test_a_table_without_floats_has_the_key_of_every_profile_however_it_was_made(project: SampleProject) -> None:
     project.sql("rule", JOIN)
     tight = only(little(project))

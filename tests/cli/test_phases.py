@@ -120,6 +120,7 @@ def end_in(
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("phase", "way"), ONE_EACH)
 def test_a_build_ends_in_a_phase(
     forks: Forks, project: SampleProject, tmp_path: Path, phase: str, way: str, expected: dict[str, list[str]]

@@ -179,6 +179,7 @@ def moved(project: SampleProject, kind: str) -> tuple[int, int]:
     return int(summary["added-data-files"] or 0), int(summary["deleted-data-files"] or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 def test_of_lake_tables_too(tmp_path: Path, kind: str) -> None:
     project = project_of(tmp_path, lake(kind))

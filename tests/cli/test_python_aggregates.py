@@ -154,6 +154,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_executes_exactly_the_callers(project: SampleProject, edit: str) -> None:
     for name in ("sql_group", "sql_over"):

@@ -348,6 +348,7 @@ LATE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LATE)
 def test_a_module_that_a_function_imports_when_it_is_called_is_followed(project: SampleProject, name: str) -> None:
     base = "from rules import udf\n\n\ndef helper(x):\n    import late\n\n    return late.scaled(x)\n\n\n"

@@ -148,6 +148,7 @@ def test_without_a_store_rules_are_checked_and_planned(project: SampleProject, r
     assert not (project.root / ".rules").exists()
 
 
+@pytest.mark.slow
 def test_a_build_that_cannot_write_says_so_and_one_with_nothing_to_do_says_that(
     project: SampleProject, runs: Runs
 ) -> None:

@@ -734,6 +734,7 @@ def test_a_lease_that_is_put_back_costs_its_time(tmp_path: Path, remote: str) ->
         assert ran.document["summary"]["failed"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"x":' + b"[" * 1019, b'{"holder":"x","seconds":-1e308}'])
 def test_a_lease_that_is_none_costs_no_more_than_one(tmp_path: Path, remote: str, text: bytes) -> None:
     record = record_of(remote, inprocess.build(project(tmp_path / "a", remote)), "total")

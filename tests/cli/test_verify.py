@@ -44,6 +44,7 @@ def project(tmp_path: Path) -> SampleProject:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("against", AGAINST)
 def test_no_setting_changes_a_sound_result(project: SampleProject, against: str) -> None:
     project.write("rules.toml", project.read("rules.toml"))

@@ -62,6 +62,7 @@ def _some(values: Iterable[str], every: int) -> list[Any]:
     return [pytest.param(value, marks=[pytest.mark.soak] * (number % every > 0)) for number, value in enumerate(values)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _some([name for name in CASES if name not in NOT_COUNTED], 10))
 def test_work_grows_with_the_rule_and_not_with_its_square(name: str) -> None:
     assert calls(name, LARGE) < MOST_GROWTH * calls(name, SMALL)

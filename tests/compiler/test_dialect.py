@@ -476,6 +476,7 @@ NESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", NESTED)
 @pytest.mark.parametrize("depth", [60, 2000])
 def test_deep_nesting_parses_and_renders(shape: str, depth: int) -> None:

@@ -66,6 +66,7 @@ def require_settled(word: str, *, thorough: bool = False) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [*SOME, *ODD])
 def test_fixes_hold_and_are_offered_once(word: str) -> None:
     assert require_settled(word) > 0

@@ -162,6 +162,7 @@ def tpch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, SessionCon
     return tables, open_database(tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", TPCH_RULES, ids=lambda rule: rule.stem)
 def test_tpch_queries_need_every_column_they_read(tpch: tuple[Database, SessionContext], rule: Path) -> None:
     assert unmoved(rule.read_text(encoding="utf-8"), *tpch) == set()

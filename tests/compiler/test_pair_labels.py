@@ -11,6 +11,8 @@ from datafusion import SessionContext
 from support.databases import open_database, random_database, run, same_table
 from support.pairs import Pair, is_ordered, load_pairs
 
+pytestmark = pytest.mark.slow  # labels are data, which only an edit of the pairs or another engine can make wrong
+
 EQUAL = load_pairs("equal")
 UNEQUAL = load_pairs("unequal")
 

@@ -52,6 +52,7 @@ def test_check_plan_and_build_say_the_same(tmp_path: Path) -> None:
         assert "list the columns instead of *" in said
 
 
+@pytest.mark.slow
 def test_an_unread_name_costs_nothing(tmp_path: Path) -> None:
     project = SampleProject(tmp_path, sources=["t", "u"])
     project.parquet("t", {"i": [1, 2], "s": ["t1", "t2"], "v": [10, 20]})

@@ -165,7 +165,7 @@ def _some(values: Iterable[Any], every: int) -> list[Any]:
     return [pytest.param(value, marks=[pytest.mark.soak] * (number % every > 0)) for number, value in enumerate(values)]
 
 
-@pytest.mark.parametrize("name", _some(PAIRS, 5))
+@pytest.mark.parametrize("name", _some(PAIRS, 10))
 def test_pair_queries(databases: list[StoredDatabase], name: str) -> None:
     sql = PAIRS[name]
     if name in NOT_SUPPORTED:
@@ -220,6 +220,7 @@ def tpch(tmp_path_factory: pytest.TempPathFactory) -> StoredDatabase:
     return StoredDatabase({file.stem: pq.read_table(file) for file in files}, project / "stored")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", TPCH_QUERIES)
 def test_tpch_queries(tpch: StoredDatabase, query: str) -> None:
     schemas = {name: table.schema for name, table in tpch.tables.items()}

@@ -68,6 +68,7 @@ def test_what_was_compiled_before_a_failure_is_not_compiled_again(built: SampleP
     assert len(set(remembered(broken, "compiled")) - before) <= 1
 
 
+@pytest.mark.slow
 def test_texts_are_parsed_ahead_as_they_are_here(built: SampleProject, tmp_path: Path) -> None:
     fresh = [SampleProject.copy_of(built.root, tmp_path / name) for name in ("ahead", "alone")]
     for project in fresh:

@@ -24,6 +24,7 @@ def test_of_one_line(pieces: list[str]) -> None:
     places_hold(f'a = 1\n[t]\nb = "{"".join(pieces)}" # c')
 
 
+@pytest.mark.slow
 @given(st.lists(LINES))
 def test_of_several_lines(pieces: list[str]) -> None:
     written = "".join(pieces)

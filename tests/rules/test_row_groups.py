@@ -85,6 +85,7 @@ def read(path: Path, columns: str = "*", where: str = "") -> pa.Table:
     return session.sql(f"SELECT {columns} FROM t {where}").to_arrow_table()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_readers_see_the_rows_of_the_row_groups(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "whole.parquet"

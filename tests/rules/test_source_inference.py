@@ -170,6 +170,7 @@ JSON: list[tuple[list[str], str, list[Any] | None]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1, 1 << 20])
 def test_types_of_json_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(text, "_JSON_BLOCK", block)

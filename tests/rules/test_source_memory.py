@@ -46,6 +46,7 @@ time.sleep(0.3)
 """
 
 
+@pytest.mark.slow
 def test_threads_that_end_do_not_end_the_measuring() -> None:
     assert peak_of_all([sys.executable, "-c", THREADS])[1] > 200
 

@@ -207,6 +207,7 @@ def _without_privileges() -> None:
                 raise OSError(ctypes.get_errno(), "prctl")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists() and os.geteuid() == 0, reason="root reads everything here")
 @pytest.mark.parametrize(
     ("path", "locked"), [("data/a.parquet", "data/a.parquet"), ("data", "data/b"), ("data/**/*.parquet", "data/b")]

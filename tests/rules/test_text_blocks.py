@@ -93,6 +93,7 @@ def test_blocks_of_csv_are_the_file(tmp_path: Path, seed: int, monkeypatch: pyte
 VALUES = [1, 2.5, 12345678901234567890, None, "x", "2024-01-01T00:00:00", "2024-01-02", [1], {"a": 1}, True, 0.1, 1e300]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_blocks_of_json_lines_have_the_types_of_the_file(tmp_path: Path, seed: int) -> None:
     chance, cut = random.Random(seed), 0

@@ -202,6 +202,7 @@ FEW_TYPES = ("int64", "float", "string", "zoned string", "date", "timestamp ms",
 FEW_LITERALS = ("1711846923", "'2024-02-29T12:34:56+02:00'", "NULL")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("types", "literals"), [(FEW_TYPES, FEW_LITERALS), pytest.param(TYPES, LITERALS, marks=pytest.mark.soak)]
 )
