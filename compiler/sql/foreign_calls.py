@@ -248,6 +248,10 @@ def exact_match(
         for row in candidates
         if row.exact and row.speaks(dialect) and (match := row.matches(arguments, kind_of)) is not None
     ]
-    if dialect is not None or len({match.row.text for match in found}) <= 1:
+    if dialect is not None or not found:
         return found[0] if found else None
-    return None
+    first: dict[str, Match] = {}  # of each dialect the first row counts
+    for match in found:
+        for letter in match.row.letters:
+            first.setdefault(letter, match)
+    return found[0] if len({match.row.text for match in first.values()}) == 1 else None
