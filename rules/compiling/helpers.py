@@ -206,7 +206,7 @@ class _Queue:
     def __init__(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
         self._lock = threading.Lock()
         self._at_work: dict[subprocess.Popen[bytes], deque[Future[Any]]] = {one: deque() for one in processes}
-        self._waiting: deque[tuple[Any, Future[Any]]] = deque()
+        self._waiting: deque[tuple[bytes, Future[Any]]] = deque()
         self._threads = [threading.Thread(target=self._receive, args=[one], daemon=True) for one in self._at_work]
         for thread in self._threads:
             thread.start()
@@ -214,8 +214,9 @@ class _Queue:
     def put(self, job: Any) -> Future[Any]:
         """Have a job done. Its result is None if it cannot be, or if its helper dies, of too little memory perhaps."""
         future: Future[Any] = Future()
+        written = pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
         with self._lock:
-            self._waiting.append((job, future))
+            self._waiting.append((written, future))
             self._send_next()
         return future
 
@@ -233,12 +234,12 @@ class _Queue:
             process = min(self._at_work, key=lambda one: len(self._at_work[one]), default=None)
             if process is not None and len(self._at_work[process]) >= _AHEAD:
                 return
-            job, future = self._waiting.popleft()
+            written, future = self._waiting.popleft()
             if process is None:  # all have died
                 future.set_result(None)
             else:
                 self._at_work[process].append(future)
-                _send(process, job)
+                _write(process, written)
 
     def _receive(self, process: subprocess.Popen[bytes]) -> None:
         """Take the answers of a helper until it ends."""
@@ -246,7 +247,7 @@ class _Queue:
         while True:
             try:
                 made = pickle.load(process.stdout)  # noqa: S301 — from our own helper
-            except (EOFError, OSError, MemoryError, pickle.UnpicklingError):
+            except (EOFError, OSError, MemoryError, ValueError, pickle.UnpicklingError):  # ValueError: it was closed
                 break
             with self._lock:
                 future = self._at_work[process].popleft()
@@ -260,9 +261,13 @@ class _Queue:
 
 
 def _send(process: subprocess.Popen[bytes], what: Any) -> None:
+    _write(process, pickle.dumps(what, pickle.HIGHEST_PROTOCOL))
+
+
+def _write(process: subprocess.Popen[bytes], written: bytes) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # a helper that has died is found out by the end of its answers
-        pickle.dump(what, process.stdin)
+        process.stdin.write(written)
         process.stdin.flush()
 
 
