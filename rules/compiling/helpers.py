@@ -37,8 +37,6 @@ _GARBAGE = 100_000
 """New objects after which Python looks for cycles: looking after every 700, as it would, costs a helper a tenth."""
 _MOST = 8
 """The most helpers: each has a compiler and an engine, some 170 MB."""
-
-
 _AHEAD = 2
 """The jobs that a helper is sent: the next is there when one is done, so that it does not wait for this process."""
 
@@ -123,17 +121,30 @@ class _Setting(NamedTuple):
 
 
 def _answer(engine: Engine, asked: BinaryIO, answers: BinaryIO) -> None:
+    jobs: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_listen, args=[asked, jobs], daemon=True).start()
     bench: Bench | None = None
     try:
         while True:
-            job = pickle.load(asked)  # noqa: S301 — from our own parent process
+            job = jobs.get()
             if isinstance(job, _Setting):
                 bench = job.service.bench(engine)
                 continue
             made = job.done() if isinstance(job, Task) else bench.make(job) if bench is not None else None
             pickle.dump(made, answers)
             answers.flush()
-    except (EOFError, BrokenPipeError):  # the build has finished, or has been killed
+    except BrokenPipeError:  # the build has finished, or has been killed
+        os._exit(0)
+
+
+def _listen(asked: BinaryIO, jobs: SimpleQueue[Any]) -> None:
+    """Take jobs from the pipe whatever is being done: who sends one must not wait until an answer has been read."""
+    try:
+        while True:
+            jobs.put(pickle.load(asked))  # noqa: S301 — from our own parent process
+    except (EOFError, pickle.UnpicklingError, MemoryError):  # it has finished, or has been killed
+        pass
+    finally:
         os._exit(0)
 
 
@@ -228,7 +239,7 @@ class _Queue:
     def _send_next(self) -> None:
         """Send the jobs that wait to helpers that have less than enough to do. The lock is held.
 
-        That cannot block for ever: a helper that is not reading yet is at work, and what it answers is read unlocked.
+        That cannot block for ever: a helper reads what it is sent while it is at work, too.
         """
         while self._waiting:
             process = min(self._at_work, key=lambda one: len(self._at_work[one]), default=None)

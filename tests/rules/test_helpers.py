@@ -27,8 +27,9 @@ def test_answers_come_to_who_asked(helpers: Helpers) -> None:
 
 
 def test_jobs_and_answers_that_fill_the_pipes_do_not_wait_for_each_other(helpers: Helpers) -> None:
-    asked = [helpers.run(Echo(bytes([number]) * 1_000_000)) for number in range(12)]
-    assert [one.result(60)[0] for one in asked] == list(range(12))
+    for _ in range(20):  # it depends on who is first
+        asked = [helpers.run(Echo(bytes([number]) * 1_000_000)) for number in range(12)]
+        assert [one.result(60)[0] for one in asked] == list(range(12))
 
 
 def test_a_job_that_cannot_be_sent_is_an_error_and_costs_no_other(helpers: Helpers) -> None:
