@@ -34,8 +34,10 @@ VERSION = 5
 """Of the history: `PRAGMA user_version`. A migration brings it up to date."""
 OLDEST = 2
 """The oldest version that `cache.migrations` brings up to date."""
-MEMO_VERSION = 2
+MEMO_VERSION = 3
 """Of the memos: the table `memo_version`. Memos of any other version are dropped, and made again as they are needed."""
+_LACKS_TABLES = 2
+"""The version of memos that lacks only some of the tables: those that it has are kept."""
 _HISTORY, _MEMOS = "history.sql", "memos.sql"
 _MEMOS_RENEWED = f"REPLACE INTO memo_version VALUES (1, {MEMO_VERSION})"
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
@@ -277,12 +279,12 @@ class Database:
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _renew_memos(self) -> None:
-        """Make the tables of memos anew, empty; another process may be about it, too."""
+        """Make the tables of memos anew, empty, or those that are lacking; another process may be about it, too."""
         with self.transaction(), _translated():
-            if self._memo_version() == MEMO_VERSION:
+            found, script = self._memo_version(), _text(_MEMOS)
+            if found == MEMO_VERSION:
                 return
-            script = _text(_MEMOS)
-            for table in _TABLE.findall(script):
+            for table in _TABLE.findall(script) if found != _LACKS_TABLES else ():
                 self._connection.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in _statements(script):
                 self._connection.execute(statement)

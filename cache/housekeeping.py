@@ -208,6 +208,8 @@ class Housekeeping(Database):
         (readings,) = self._rows("SELECT count(*) FROM readings")
         if readings[0] > products[0] + max(_FEW, products[0] // 2):
             self._rows("DELETE FROM readings")
+        for table in ("parsed", "compiled", "readings"):
+            self._rows(f"DELETE FROM proofs WHERE kind = '{table}' AND memo NOT IN (SELECT memo FROM {table})")
 
     def _forget_tested(self) -> None:
         """Forget the oldest unit tests that passed, if there are many more than products."""

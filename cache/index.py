@@ -44,12 +44,23 @@ class Index(History, Memos):
             self.forget_built()
 
     def remember_compiled(self, records: Iterable[tuple[str, Mapping[str, Any], bytes, Any]]) -> None:
-        """Record compiled rules: memo key, head, body, lineage. The body is history, the rest are memos."""
-        rows = list(records)
+        """Record rules that this process has compiled: memo key, head, body, lineage.
+
+        The body is history, the rest are memos.
+        """
+        rows = [CompiledRow(memo, sealed(head), body, sealed(lineage)) for memo, head, body, lineage in records]
         with self.transaction():
-            self._many("REPLACE INTO bodies VALUES (?,?)", [(memo, body) for memo, _, body, _ in rows])
-            memos = [(memo, sealed(head), sealed(lineage)) for memo, head, _, lineage in rows]
-            self._many("REPLACE INTO compiled VALUES (?,?,?)", memos)
+            self._write_compiled(rows)
+            self.prove_compiled(rows)
+
+    def prove_compiled(self, rows: Iterable[CompiledRow]) -> None:
+        """Record that these rows, which are kept, are what this process compiles their rules to."""
+        self._prove("compiled", {row.memo: (row.head, row.body, row.lineage) for row in rows})
+
+    def own_compiled(self, memo: str) -> CompiledRow | None:
+        """Return a compiled rule as it is kept, if there is a proof that a process of this user's has compiled it."""
+        row = self.compiled_rows([memo]).get(memo) if self.prover.can_prove else None
+        return row if row is not None and self._is_own("compiled", *row) else None
 
     def compiled_rows(self, memos: Iterable[str]) -> dict[str, CompiledRow]:
         """Return compiled rules as they are kept, by memo key; one that is damaged is not there."""
@@ -62,13 +73,16 @@ class Index(History, Memos):
         taken = list(rows)
         with self.transaction():
             self._many("REPLACE INTO parsed VALUES (?,?)", list(texts.items()))
-            self._many("REPLACE INTO bodies VALUES (?,?)", [(row.memo, row.body) for row in taken])
-            self._many("REPLACE INTO compiled VALUES (?,?,?)", [(row.memo, row.head, row.lineage) for row in taken])
+            self._write_compiled(taken)
+
+    def _write_compiled(self, rows: list[CompiledRow]) -> None:
+        self._many("REPLACE INTO bodies VALUES (?,?)", [(row.memo, row.body) for row in rows])
+        self._many("REPLACE INTO compiled VALUES (?,?,?)", [(row.memo, row.head, row.lineage) for row in rows])
 
     def forget_compiled(self) -> None:
         """Forget all that is known of rules' texts, because it is of other texts: it is made again from them."""
         with self.transaction():
-            for table in ("parsed", "compiled", "bodies", "schemas", "readings", "snapshots"):
+            for table in ("parsed", "compiled", "bodies", "schemas", "readings", "proofs", "snapshots"):
                 self._many(f"DELETE FROM {table} WHERE ?", [(1,)])
 
     def forget_artifact(self, artifact: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cache.database import Database
 from cache.errors import DamagedIndexError
+from cache.own_records import Prover
 from cache.sealing import is_sealed, sealed, unsealed
 from cache.signatures import Signature
 
@@ -16,7 +17,12 @@ SnapshotKind = Literal["checked", "compiled", "built"]
 
 
 class Memos(Database):
-    """The memos of an index. Files and snapshots are those of one project root; everything else is the store's."""
+    """The memos of an index. Files and snapshots are those of one project root; everything else is the store's.
+
+    prover: proves which records the user's own processes have made.
+    """
+
+    prover = Prover()
 
     # Files and texts
 
@@ -41,6 +47,31 @@ class Memos(Database):
         """Record mappings in a table that `memo` reads."""
         rows = [(key, sealed(record)) for key, record in records.items()]
         self._many(f"REPLACE INTO {table} VALUES (?,?)", rows, lasting=table == "contents")
+
+    def own_memo(self, table: str, key: str) -> dict[str, Any] | None:
+        """Return what `remember_own` recorded; None for what is not there, and for what has no proof."""
+        found = self._select(table, "memo", "record", [key]) if self.prover.can_prove else []
+        if not found or not isinstance(found[0][1], str) or not self._is_own(table, key, found[0][1]):
+            return None
+        return unsealed(found[0][1])
+
+    def remember_own(self, table: str, records: Mapping[str, Any]) -> None:
+        """Record mappings that this process has made, each with a proof of that."""
+        texts = {key: sealed(record) for key, record in records.items()}
+        with self.transaction():
+            self._many(f"REPLACE INTO {table} VALUES (?,?)", list(texts.items()))
+            self._prove(table, {key: (text,) for key, text in texts.items()})
+
+    def _prove(self, kind: str, records: Mapping[str, tuple[str | bytes, ...]]) -> None:
+        """Record proofs of what is kept under the keys of `records`."""
+        if self.prover.can_prove:
+            rows = [(kind, key, self.prover.proof(kind, key, *parts)) for key, parts in records.items()]
+            self._many("REPLACE INTO proofs VALUES (?,?,?)", rows)
+
+    def _is_own(self, kind: str, key: str, *parts: str | bytes) -> bool:
+        """Whether there is a proof of what is kept under a key."""
+        found = self._rows("SELECT proof FROM proofs WHERE kind = ? AND memo = ?", (kind, key))
+        return bool(found) and self.prover.is_proof(found[0][0], kind, key, *parts)
 
     def sealed_texts(self, memos: Iterable[str]) -> dict[str, str]:
         """Return what is remembered of the texts of rules, as it is kept, by memo key."""

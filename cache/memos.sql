@@ -7,6 +7,9 @@ CREATE TABLE IF NOT EXISTS files (            -- what stat signatures stand for
 CREATE TABLE IF NOT EXISTS parsed (           -- text digest and compiler version → tables and variables
     memo TEXT PRIMARY KEY, record TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proofs (           -- table and memo → proof that a process of this user's has written the record
+    kind TEXT, memo TEXT, proof TEXT NOT NULL, PRIMARY KEY (kind, memo)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS memo_version (     -- of the tables in this file
     one INT PRIMARY KEY CHECK (one = 1), version INT NOT NULL
 ) WITHOUT ROWID;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             f"{sys.executable} has {installed or 'no rules'} installed, not {ROOT / 'rules'}\n"
             "hint: run the tests by python3 tasks.py test, which installs this clone in an environment of its own"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what the tests' processes keep for their user out of the home of who runs them."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))

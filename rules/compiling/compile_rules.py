@@ -35,7 +35,7 @@ from rules.loading.compiler_identity import COMPILER
 from rules.loading.contracts import check_error, contract_where
 from rules.loading.input_binding import make_resolver
 from rules.loading.rule import Check, Rule, options_record
-from rules.loading.rule_texts import require_parsed, user_error
+from rules.loading.rule_texts import require_own_text, user_error
 from rules.loading.tiers import missing_key
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
@@ -232,7 +232,7 @@ class Work:
         known, made = self._recent.get(rule.name, (None, None))
         if made is None or known is not rule:
             if rule.sql is None and not rule.in_python:
-                require_parsed(self.project, rule)
+                require_own_text(self.project, rule, self._index)
             made = self._compiled(rule)
         return made
 
@@ -341,7 +341,7 @@ class Work:
         """
         self.memos.believed = False
         if rule.sql is None and not rule.in_python:
-            require_parsed(self.project, rule)
+            require_own_text(self.project, rule, self._index)
         self.compile(rule, again=True)
         return self.memos.take_back()
 

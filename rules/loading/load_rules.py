@@ -86,7 +86,7 @@ def load_rules(
     else:
         texts.load(queries)
     kept.end()
-    index.remember("parsed", texts.fresh)
+    index.remember_own("parsed", texts.fresh)
     for path in paths:
         if path.endswith(".py"):
             add_python_rules(project, found, path, digests[path], names, profile)

@@ -18,6 +18,7 @@ from rules.loading.rule import Rule, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cache.index import Index
     from rules.config.project import Project
 
 
@@ -61,9 +62,23 @@ def text_record(options: RuleOptions, parsed: Parsed) -> Mapping[str, Any]:
     }
 
 
-def require_parsed(project: Project, rule: Rule) -> None:
-    """Raise `ForeignMemoError` unless a rule file says what is remembered of it."""
+def require_own_text(project: Project, rule: Rule, index: Index) -> None:
+    """Raise `ForeignMemoError` unless a rule file says what is remembered of it.
+
+    It is parsed only if no process of this user's has done so. Raises `UserError` if the file has changed.
+    """
+    memo = memo_of_text(project, rule.path, rule.digest)
+    known = index.own_memo("parsed", memo)
+    if known is not None:
+        text_of(project, rule.path, rule.digest)
+        _require_same(project, rule, known)
+        return
     record = parse_text(project, rule.path, rule.digest)
+    _require_same(project, rule, record)
+    index.remember_own("parsed", {memo: record})
+
+
+def _require_same(project: Project, rule: Rule, record: Mapping[str, Any]) -> None:
     parsed = Parsed(tuple(record["tables"]), tuple(record["variables"]), tuple(record["functions"]))
     options = with_dialect(project, rule.path, msgspec.convert(record["options"], RuleOptions))
     own = rule.options

@@ -140,7 +140,7 @@ class _Look:
         known = self._store.index.memo("parsed", [memo]).get(memo)
         if known is None and digest == self._files.digest(path):
             known = with_deep_stack(lambda: parse_text(self._project, path, digest))
-            self._store.index.remember("parsed", {memo: known})
+            self._store.index.remember_own("parsed", {memo: known})
             known = self._store.index.memo("parsed", [memo]).get(memo)
         return known or {}
 

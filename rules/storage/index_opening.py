@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cache.errors import DamagedIndexError, ForeignStoreError, ObjectError, StoreError
+from cache.own_records import Prover
 from cache.ownership import examine
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, REPLACED, ForeignMemoError, UserError, UserErrors
 from rules.files.project_paths import heir_of, root_key
 from rules.storage.index_replacing import regain_index, replace_index
+from rules.storage.own_key import own_key
 
 if TYPE_CHECKING:
     from cache.objects import Objects
@@ -36,12 +38,12 @@ def open_index(objects: Objects, path: Path, keys: RootKeys, lock: Path, say: Sa
     if (name := regain_index(objects, path, lock, locked=locked)) is not None:
         say(f"warning: the index is missing; a new one is begun with what is sound in {name}")
     try:
-        index = StoreIndex(path, root=keys.root, heir=keys.heir)
+        index = _opened(path, keys)
     except DamagedIndexError as error:
         name = replace_index(objects, path, lock, error, locked=locked)
         if name is not None:
             say(f"warning: {error.message}; it was set aside as {name} and a new one begun")
-        return StoreIndex(path, root=keys.root, heir=keys.heir)
+        return _opened(path, keys)
     if index.created and objects.any():
         say("warning: the index is missing; a new one is begun, and what it does not know is built again")
     return index
@@ -55,7 +57,7 @@ def read_index(place: Path, keys: RootKeys, say: Say, *, asked: bool) -> StoreIn
     path = place / "index.sqlite"
     try:
         examine(place)
-        return StoreIndex(path, root=keys.root, heir=keys.heir, in_memory=True)
+        return _opened(path, keys, in_memory=True)
     except ForeignStoreError:
         raise
     except (OSError, StoreError) as error:
@@ -66,6 +68,12 @@ def read_index(place: Path, keys: RootKeys, say: Say, *, asked: bool) -> StoreIn
             raise StoreError(reason) from error
         say(f"warning: {reason}; the store is left alone, and what it knows is not used")
         return StoreIndex(None, root=keys.root)
+
+
+def _opened(path: Path, keys: RootKeys, *, in_memory: bool = False) -> StoreIndex:
+    index = StoreIndex(path, root=keys.root, heir=keys.heir, in_memory=in_memory)
+    index.prover = Prover(own_key())
+    return index
 
 
 @contextlib.contextmanager
