@@ -68,6 +68,8 @@ _REFUSALS = (
 )
 _PAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """What SQLite also says of a page that the disk could not read."""
+UNREADABLE = sqlite3.Error, UnicodeDecodeError
+"""What is raised where SQLite cannot read a database: its messages may quote what is in the file."""
 _UNLIKE = re.compile(
     r"^(no such (table|column|index)|table \S+ has (\d+ columns|no column)|datatype mismatch"
     r"|Could not decode|.*(constraint failed|may not be modified))"
@@ -352,12 +354,12 @@ def _copied(path: str | Path | None) -> sqlite3.Connection:
         raise StoreError(f"cannot read the index {path}: {error.strerror or error}") from error
 
 
-def is_refusal(error: sqlite3.Error) -> bool:
+def is_refusal(error: Exception) -> bool:
     """Whether it is the system that lets SQLite not use a database, whatever is in that."""
     return _code(error) in _REFUSALS
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -374,3 +376,5 @@ def _translated() -> Iterator[None]:
         busy = _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
         hint = "another process holds it; try again when that has finished" if busy else None
         raise StoreError(f"the index cannot be used: {error}", hint=hint) from error
+    except UnicodeDecodeError as error:  # of a message, which may quote what is in the file
+        raise DamagedIndexError(f"the index is damaged: {error}") from error

@@ -49,7 +49,7 @@ def is_index(path: Path) -> bool:
         with _opened(path, with_readers=False) as found:
             version = found.execute("PRAGMA user_version").fetchone()[0]
             tables = {name for (name,) in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except (sqlite3.DatabaseError, OSError):
+    except (sqlite3.DatabaseError, UnicodeDecodeError, OSError):
         return False
     return version > 0 and tables >= _TABLES
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.database import VERSION, is_refusal
+from cache.database import UNREADABLE, VERSION, is_refusal
 from cache.digests import ingested_digest, table_digest
 from cache.errors import DamagedIndexError, StoreError
 from cache.history import read_state
@@ -60,7 +60,7 @@ def faults(path: Path) -> str | None:
                 (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
                 if count != sum(1 for _ in _sound(connection, table, holds)):
                     return f"a record of {table} cannot be read"
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         return None if is_refusal(error) else str(error)
     return None
 
@@ -70,7 +70,7 @@ def broken_pages(path: Path) -> str | None:
     try:
         with contextlib.closing(_opened(path)) as connection:
             (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         return None if is_refusal(error) else str(error)
     return None if first == "ok" else str(first)
 
@@ -80,7 +80,7 @@ def _as_far_as_sound() -> Iterator[None]:
     """End quietly at what is damaged. Raises `StoreError` where the system refuses instead."""
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         if is_refusal(error):
             raise StoreError(f"the index cannot be read: {error}") from error
 

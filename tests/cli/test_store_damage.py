@@ -215,6 +215,29 @@ def test_a_damaged_store_is_told_and_mended(built: Path, tmp_path: Path, seed: i
     one_trial(built, tmp_path, seed)
 
 
+@pytest.mark.parametrize("name", ["products", "compiled", "proofs"])
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"CREATE TABLE %s", b"CREAT\xc5 TABLE %s"), (b"table%s%s", b"table%s\xc5%s")]
+)
+def test_a_table_whose_definition_is_no_text_is_told_and_mended(
+    built: Path, tmp_path: Path, old: bytes, new: bytes, name: str
+) -> None:
+    """SQLite quotes what it cannot read in its message, which cannot be decoded then."""
+    project = copied(built, tmp_path / "copy")
+    right = rows_of(project)
+    index = project.root / ".rules" / "index.sqlite"
+    with closing(sqlite3.connect(index)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data, found, put = index.read_bytes(), *(one.replace(b"%s", name.encode()) for one in (old, new))
+    assert data.count(found) == 1
+    index.write_bytes(data.replace(found, put[: len(found)]))
+    for command in (("show", "total"), ("log",), ("plan",), ("build",), ("build",)):
+        ran = _run(project, *command)
+        assert ran.code in {0, 1, 2}, f"{command} {ran}"
+    assert ran.code == 0
+    assert rows_of(project) == right
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(1000 + SEED, 1000 + SEED + RUNS))
 def test_a_damaged_store_is_told_and_mended_many_times(built: Path, tmp_path: Path, seed: int) -> None:
