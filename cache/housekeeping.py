@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _MANY_TESTED = 1000
+_READINGS = 4
+"""The records of how a rule reads its inputs: one or two for each, and one of whether it may use several cores."""
 _FEW = 8
 """So many memos that nothing needs may always stay."""
 _ACTIONS = 4
@@ -206,7 +208,7 @@ class Housekeeping(Database):
         if len(planned) > products[0] + max(_FEW, products[0] // 2):
             self._many("DELETE FROM schemas WHERE memo = ?", planned)
         (readings,) = self._rows("SELECT count(*) FROM readings")
-        if readings[0] > products[0] + max(_FEW, products[0] // 2):
+        if readings[0] > _READINGS * products[0] + max(_FEW, products[0] // 2):
             self._rows("DELETE FROM readings")
         for table in ("parsed", "compiled", "readings"):
             self._rows(f"DELETE FROM proofs WHERE kind = '{table}' AND memo NOT IN (SELECT memo FROM {table})")

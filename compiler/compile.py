@@ -37,7 +37,7 @@ from compiler.names.lexical import resolve_names
 from compiler.names.named_arguments import by_position
 from compiler.names.output_names import name_outputs
 from compiler.names.qualify import InputSchemas, pruned, qualified
-from compiler.names.resolve import bind_tables, bind_variables, suggestion
+from compiler.names.resolve import bind_tables, bind_variables
 from compiler.names.unknown_functions import require_known_functions, volatile_error
 from compiler.names.user_functions import OwnFunction, with_own_calls
 from compiler.planned_schema import PlannedSchemas
@@ -45,6 +45,7 @@ from compiler.schema import Schema, SchemaPlanner
 from compiler.sql import functions
 from compiler.sql.dialect import DIALECT, parse, render
 from compiler.sql.encode import encode
+from compiler.suggestions import suggestion
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
 from compiler.tree.walk import nodes

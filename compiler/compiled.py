@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from compiler.analysis.edges import Edge
-from compiler.analysis.shape import Shape
-from compiler.analysis.traits import Traits
-from compiler.schema import Schema
+if TYPE_CHECKING:
+    from compiler.analysis.edges import Edge
+    from compiler.analysis.shape_digests import Shape
+    from compiler.analysis.traits import Traits
+    from compiler.schema import Schema
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+INPUT_DB = "input"
+"""The schema in which every compiled query names its inputs."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -10,7 +10,7 @@ from graph.impact import Class, Edit, classify
 
 if TYPE_CHECKING:
     from cache.records import Product
-    from compiler.analysis.shape import Shape
+    from compiler.analysis.shape_digests import Shape
     from compiler.diff.edit_script import EditScript
 
 PARTS: Mapping[str, str] = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cache.keys import Content
     from cache.records import Product
     from compiler.analysis.edges import Edge
-    from compiler.analysis.shape import Shape
+    from compiler.analysis.shape_digests import Shape
     from compiler.diff.edit_script import EditScript
     from graph.node import Node
 

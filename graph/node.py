@@ -10,7 +10,7 @@ from cache.records import Product
 
 if TYPE_CHECKING:
     from compiler.analysis.edges import Edge
-    from compiler.analysis.shape import Shape
+    from compiler.analysis.shape_digests import Shape
 
 
 @dataclass(frozen=True)

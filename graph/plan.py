@@ -18,7 +18,7 @@ from graph.impact import Edit, input_changes, stable_columns
 from graph.node import Node
 
 if TYPE_CHECKING:
-    from compiler.analysis.shape import Shape
+    from compiler.analysis.shape_digests import Shape
     from compiler.diff.edit_script import EditScript
 
 Verdict = Literal["clean", "restore", "run", "maybe", "failed", "skipped"]

@@ -304,7 +304,7 @@ class Project:
     @contextmanager
     def _committed(self, name: str) -> Iterator[Path]:
         """Find a product's table, which nobody removes inside. Raises `UserError`."""
-        from compiler.names.resolve import suggestion
+        from compiler.suggestions import suggestion
         from rules.storage.store import open_store
 
         with _told(), open_store(self.root, _Quiet().say, building=False) as store:

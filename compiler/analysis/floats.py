@@ -12,8 +12,7 @@ from sqlglot import exp
 
 from compiler.analysis.types import INTEGERS, Types
 from compiler.names.lexical import Names
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.sql.functions import function_name
 
 _OTHER_CASTS = frozenset({

@@ -20,7 +20,8 @@ from compiler.analysis.edges import Edge, Kind
 from compiler.analysis.readset import input_columns
 from compiler.names.lexical import Names, from_items, resolve_names
 from compiler.names.one_line import brief
-from compiler.names.resolve import INPUT_DB, fold
+from compiler.names.resolve import fold
+from compiler.schema import INPUT_DB
 from compiler.tree.walk import bare_copy, find_all, has
 
 Leaf = tuple[str, str]

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from compiler.names.lexical import Names, resolve_names
 from compiler.names.qualify_fixups import as_written
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.tree.positions import located
 
 

@@ -18,29 +18,15 @@ from typing import Any
 
 from sqlglot import exp
 
+from compiler.analysis.shape_digests import Shape
 from compiler.analysis.traits import depends_on_row_order, shows_row_order
 from compiler.analysis.types import Types
 from compiler.fingerprint import digest_of
 from compiler.names.lexical import from_items, resolve_names
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.encode import dump
 from compiler.tree.selects import ROWS_OF_A_SET, is_aggregated, is_key_of_all, yields_rows
 from compiler.tree.walk import find_all, has
-
-
-@dataclass(frozen=True)
-class Shape:
-    """rows: digest of all that decides about rows. columns: name → digest of what its values are made of.
-
-    open: the columns whose values may differ between two runs that both are right (ties, the last bits of float sums);
-    open_rows: whether the rows may. in_order: whether rows come in the order of the one input that is read.
-    """
-
-    rows: str
-    columns: Mapping[str, str]
-    open: frozenset[str]
-    open_rows: bool
-    in_order: bool
 
 
 def shape(tree: exp.Query, inputs: tuple[str, ...], types: Types, *, volatile: bool) -> Shape:

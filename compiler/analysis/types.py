@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from sqlglot import exp
 
 from compiler.names.lexical import Names
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.sql.functions import function_name
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

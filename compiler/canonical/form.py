@@ -87,8 +87,7 @@ from compiler.canonical.windows import (
     order_partitions,
     spell_window_calls,
 )
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.sql.dialect import render
 from compiler.sql.encode import decode
 from compiler.tree.walk import bare_copy, find_all, nodes

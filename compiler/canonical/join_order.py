@@ -17,7 +17,7 @@ from compiler.canonical.joins import (
     row_order_is_open,
     where_terms,
 )
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.tree.walk import find_all
 
 MOST_ITEMS = 64

@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 from compiler.compile import Compiler
 from compiler.compiled import Compiled
 from compiler.errors import SqlError
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.dialect import render
 from compiler.tree.nesting import is_huge
 from compiler.tree.selects import is_aggregated, own_nodes, visible_ctes

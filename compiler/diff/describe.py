@@ -18,7 +18,7 @@ from compiler.diff.fixed_outputs import is_fixed_key, read_fixed_columns
 from compiler.diff.substitution import input_tables, substituted
 from compiler.names.lexical import Names, from_items, resolve_names
 from compiler.names.one_line import change, cut, in_one_line
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.dialect import DIALECT
 from compiler.sql.functions import function_name
 from compiler.tree.walk import branches, output_leaf

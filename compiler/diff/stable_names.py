@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from compiler.fingerprint import digest_of
 from compiler.names.lexical import Names, resolve_names
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.encode import dump
 from compiler.tree.walk import find_all
 

@@ -15,7 +15,7 @@ from sqlglot import exp
 from compiler.diff.common_parts import leave_out_common
 from compiler.diff.stable_names import with_stable_names
 from compiler.names.lexical import resolve_names
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.encode import dump
 from compiler.tree.walk import find_all, nodes
 

@@ -19,6 +19,7 @@ from compiler.schema import Schema
 from compiler.sql import functions
 from compiler.sql.dialect import parse
 from compiler.sql.functions import ScalarFunction, function_name
+from compiler.sql.zoneless import ZONELESS
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.positions import located, position
 from compiler.tree.walk import find_all
@@ -118,7 +119,7 @@ def stay_in_range(query: exp.Query, facts: Facts) -> exp.Query:
 
 def had_session_zone(tree: exp.Query, _facts: Facts) -> bool:
     """Whether a rule calls to_timestamp or its kin, to which the session's time zone was given once."""
-    return any(function_name(call) in functions.ZONELESS for call in find_all(tree, ScalarFunction))
+    return any(function_name(call) in ZONELESS for call in find_all(tree, ScalarFunction))
 
 
 def may_have_binned_to_null(tree: exp.Query, facts: Facts) -> bool:

@@ -27,9 +27,10 @@ from compiler.names.lexical import resolve_names
 from compiler.names.name_meaning import Sight
 from compiler.names.qualify import InputSchemas, qualified
 from compiler.names.qualify_fixups import without_parentheses
-from compiler.names.resolve import bind_tables, bind_variables, fold, outside_tables, suggestion
+from compiler.names.resolve import bind_tables, bind_variables, fold, outside_tables
 from compiler.schema import Column
 from compiler.sql.dialect import parse, variable_name
+from compiler.suggestions import suggestion
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.nesting import is_huge, require_depth
 from compiler.tree.walk import bare_copy, find_all, output_leaf

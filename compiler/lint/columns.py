@@ -12,8 +12,9 @@ from compiler.lint.quoting import as_prefix, in_sql
 from compiler.names.lexical import Scope, from_items, item_name
 from compiler.names.name_meaning import Meaning
 from compiler.names.repeated_names import repeated_reads
-from compiler.names.resolve import column_suggestion, fold
+from compiler.names.resolve import fold
 from compiler.names.unaliased_tables import home_of
+from compiler.suggestions import column_suggestion
 from compiler.tree.walk import find_all
 
 _SHOWN = 8

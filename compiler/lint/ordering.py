@@ -9,7 +9,8 @@ from sqlglot import exp
 from compiler.lint.findings import Found
 from compiler.lint.query_view import Subject
 from compiler.names.lexical import from_items
-from compiler.names.resolve import INPUT_DB, fold
+from compiler.names.resolve import fold
+from compiler.schema import INPUT_DB
 from compiler.sql import functions
 
 _WINDOWS = frozenset({"first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number"})

@@ -13,8 +13,8 @@ from compiler.fingerprint import digest_of
 from compiler.lint.check import World
 from compiler.names.lexical import resolve_names
 from compiler.names.qualify import pruned, qualified
-from compiler.names.resolve import INPUT_DB, bind_tables, bind_variables
-from compiler.schema import Column, Schema
+from compiler.names.resolve import bind_tables, bind_variables
+from compiler.schema import INPUT_DB, Column, Schema
 from compiler.sql.dialect import parse
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack

@@ -9,8 +9,9 @@ from sqlglot import exp
 
 from compiler.errors import SqlError
 from compiler.names.output_names import name_outputs
-from compiler.names.resolve import fold, suggestion
+from compiler.names.resolve import fold
 from compiler.sql.dialect import parse
+from compiler.suggestions import suggestion
 from compiler.tree.big_stack import with_deep_stack
 from compiler.tree.positions import position
 from compiler.tree.walk import find_all

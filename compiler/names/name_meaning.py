@@ -13,8 +13,8 @@ from typing import Literal
 from sqlglot import exp
 
 from compiler.names.lexical import Names, Scope, from_items, is_semi_joined, item_name
-from compiler.names.resolve import INPUT_DB, fold
-from compiler.schema import Schema
+from compiler.names.resolve import fold
+from compiler.schema import INPUT_DB, Schema
 from compiler.tree.walk import output_leaf
 
 Kind = Literal["column", "output", "merged", "ambiguous", "unknown", "unsure"]

@@ -24,7 +24,7 @@ from compiler.names.name_meaning import Sight
 from compiler.names.parenthesised_joins import require_no_filter_read
 from compiler.names.qualify_fixups import as_written, drop_recursive_columns, prepare
 from compiler.names.repeated_names import set_repeated_names_apart
-from compiler.names.resolve import INPUT_DB, column_suggestion, fold, suggestion
+from compiler.names.resolve import fold
 from compiler.names.set_outputs import (
     put_positions_back,
     require_equal_widths,
@@ -32,8 +32,9 @@ from compiler.names.set_outputs import (
     set_positions_aside,
 )
 from compiler.names.using_columns import note_merging_joins, spell_merged_columns
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.sql.dialect import DIALECT
+from compiler.suggestions import column_suggestion, suggestion
 from compiler.tree.positions import located
 from compiler.tree.walk import bare_copy, find_all, has, output_leaf
 

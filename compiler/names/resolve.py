@@ -8,17 +8,15 @@ pass, and the engine, read it as a base table.
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 from sqlglot import exp
 
+from compiler.schema import INPUT_DB
 from compiler.sql.dialect import variable_name
+from compiler.suggestions import suggestion
 from compiler.tree.positions import located
 from compiler.tree.walk import LEAVES, has, nodes
-
-INPUT_DB = "input"
 
 Literal = int | float | str | bool
 """A variable's value; dates and times come as `DateLiteral`."""
@@ -90,24 +88,6 @@ def bind_variables(query: exp.Expr, literals: Mapping[str, exp.Expr]) -> exp.Exp
         return bound
 
     return query.transform(replace, copy=False) if has(query, exp.Parameter) else query
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """Return "did you mean 'x'?" for the closest known name, or None."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else None
-
-
-def column_suggestion(name: str, known: Iterable[str]) -> str | None:
-    """Return how to write a column whose name differs only in case, else "did you mean 'x'?", or None."""
-    known = list(known)
-    if name in {"generate_series", "range", "unnest"} and name not in known:
-        return f"name the column of {name}(…) after it: FROM {name}(…) AS t(name)"
-    alike = [one for one in known if one.lower() == name.lower()]
-    if alike and not re.fullmatch("[a-z_][a-z0-9_]*", alike[0]):
-        quoted = '"' + alike[0].replace('"', '""') + '"'
-        return f"write {quoted}: without quotes a name is read in lower case"
-    return suggestion(name, known)
 
 
 def outside_tables(query: exp.Expr) -> list[exp.Table]:

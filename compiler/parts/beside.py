@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.dialect import parse
 from compiler.tree.walk import find_all
 

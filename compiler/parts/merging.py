@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
-from compiler.names.resolve import INPUT_DB
 from compiler.parts.partial_results import PartialResult, partial_results
 from compiler.parts.reading import PARTIALS, PartQueries, PartQuery
 from compiler.parts.rows import NotProvedError
@@ -25,7 +24,7 @@ from compiler.parts.rule import (
     partials_table,
     without_unused_ctes,
 )
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.tree.walk import find_all, nodes
 
 _QUERY = "query"

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from compiler.analysis.traits import shows_row_order
 from compiler.names.lexical import Names, is_parenthesised
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.tree.selects import is_aggregated, own_nodes
 from compiler.tree.walk import nodes
 

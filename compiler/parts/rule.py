@@ -18,11 +18,11 @@ from compiler.canonical.facts import Facts
 from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options, Tier
 from compiler.names.lexical import resolve_names
-from compiler.names.resolve import INPUT_DB, fold
+from compiler.names.resolve import fold
 from compiler.parts.reading import PART, PARTIALS, PartQuery
 from compiler.parts.rows import EACH, REST, NotProvedError, Reader
 from compiler.parts.together import of_several_parts, yields_a_row_of_none
-from compiler.schema import Column, Schema
+from compiler.schema import INPUT_DB, Column, Schema
 from compiler.sql.encode import encode
 from compiler.sql.functions import function_name, is_float_sensitive
 from compiler.tree.selects import visible_ctes

@@ -12,8 +12,7 @@ from typing import Any
 from sqlglot import exp
 
 from compiler.names.lexical import resolve_names
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.spark.aggregates import is_wider_sum
 from compiler.spark.conditions import require_conditions
 from compiler.spark.expressions import written

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from compiler.analysis.types import Types
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.functions import function_name
 
 MOST_DIGITS = 38

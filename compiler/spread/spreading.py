@@ -8,7 +8,6 @@ are put in order afterwards if they are few.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -16,6 +15,7 @@ from compiler.parts.rule import break_ties, is_exact
 from compiler.parts.sorting import outputs_of
 from compiler.schema import Schema
 from compiler.spread.exactness import RefusedError, may_fail_by_chance, meant, require_same_bag
+from compiler.spread.spread_record import Spread
 from compiler.sql.dialect import parse, render
 from compiler.sql.encode import encode
 from compiler.tree.big_stack import with_deep_stack
@@ -24,22 +24,6 @@ from compiler.tree.selects import is_aggregated
 from compiler.tree.walk import bare_copy
 
 _SETS = (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What is proved of a rule. sql: the query that may run on any number of partitions; None if there is none.
-
-    reason: one sentence. The query yields the rows of the rule's own, in an order that follows from them.
-    looks_ahead: whether the engine may skip rows, as it finds out while it runs, that could make the query fail. Which
-    these are is another thing on several partitions, so there it must not look for them.
-    """
-
-    sql: str | None
-    reason: str
-    looks_ahead: bool = False
-    order: tuple[str, ...] = ()
-    """The outputs by which its rows have to be put in order, if the query does not do so."""
 
 
 def spread(sql: str, scans: Mapping[str, Sequence[str]], schemas: Mapping[str, Schema], product: Schema) -> Spread:

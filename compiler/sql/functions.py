@@ -75,10 +75,6 @@ _FLOAT_SENSITIVE = frozenset({
     "stddev_samp", "sum", "var", "var_pop", "var_population", "var_samp", "var_sample",
 })  # fmt: skip
 
-ZONELESS = ("to_timestamp", "to_timestamp_seconds", "to_timestamp_millis", "to_timestamp_micros", "to_timestamp_nanos")
-"""Functions that yield timestamps without a time zone, whatever the session's zone."""
-
-
 _declared: dict[str, Function] = {}
 
 

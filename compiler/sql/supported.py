@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from compiler.errors import SqlError
-from compiler.sql.functions import ZONELESS, ScalarFunction, WindowFunction, lookup
+from compiler.sql.functions import ScalarFunction, WindowFunction, lookup
 from compiler.sql.spelling import MADE, usual_spelling
 from compiler.sql.strftime_formats import reads_whole_times
+from compiler.sql.zoneless import ZONELESS
 from compiler.tree.positions import located, position
 from compiler.tree.walk import nodes
 

@@ -7,15 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlglot.expressions import Query
-
 from cache.records import Product
-from compiler.compile import Compiler
 from compiler.compiled import Compiled, Options
 from compiler.errors import SqlError
 from compiler.fingerprint import fingerprint
-from compiler.names.qualify import InputSchemas
-from compiler.names.user_functions import OwnFunction
 from compiler.schema import Schema, schema_of
 from rules.compiling.compile_memos import CompileMemos
 from rules.compiling.compiled_records import Head, as_read, to_records
@@ -40,6 +35,9 @@ from rules.loading.tiers import missing_key
 from rules.python.rule_files import Declared, DeclaredFunction, PythonFiles, stream_of
 
 if TYPE_CHECKING:
+    from sqlglot.expressions import Query
+
+    from compiler.compile import Compiler
     from compiler.coverage.outcomes import Question
     from compiler.engine_sql.normal_forms import NormalForm
     from compiler.parts.reading import Reading
@@ -95,7 +93,6 @@ class Work:
         self.identity = engine.identity(profile)
         parts = [self.identity.version, self.identity.settings, self.identity.float_settings]
         self._context = fingerprint({"compiler": COMPILER, "engine": parts})
-        self._schemas = InputSchemas()
         self._compiler: Compiler | None = None
         self._recent: dict[str, tuple[Rule, tuple[Rule, Compiled]]] = {}
         self._kept = store.memory.part(KeptRules)
@@ -317,22 +314,30 @@ class Work:
 
     def _compiler_of(self, inputs: Iterable[str]) -> Compiler:
         """Return the compiler, which knows those of `inputs` that exist."""
+        if self._compiler is None:
+            self._compiler = self._new_compiler()
         for name in inputs:
             if name in self.known:
-                self._schemas.add(name, schema_of(self.known[name]))
-        if self._compiler is None:
-            self._compiler = Compiler(
-                self._schemas,
-                self.project.variables,
-                self.identity,
-                LazyPlanner(self.engine, self.profile, self.memos.learn, self._functions.values()),
-                self.memos.schema,
-                {
-                    name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
-                    for name, one in self._functions.items()
-                },
-            )
+                self._compiler.schemas.add(name, schema_of(self.known[name]))
         return self._compiler
+
+    def _new_compiler(self) -> Compiler:
+        # A run that compiles nothing does without SQLGlot, which takes as long to import as it takes to read a project.
+        from compiler.compile import Compiler
+        from compiler.names.qualify import InputSchemas
+        from compiler.names.user_functions import OwnFunction
+
+        return Compiler(
+            InputSchemas(),
+            self.project.variables,
+            self.identity,
+            LazyPlanner(self.engine, self.profile, self.memos.learn, self._functions.values()),
+            self.memos.schema,
+            {
+                name: OwnFunction(name, one.names, one.volatility, one.digest, one.shape, one.any_order)
+                for name, one in self._functions.items()
+            },
+        )
 
     def compile_again(self, rule: Rule) -> tuple[Head, bytes, Any]:
         """Return the memo of a rule as it should be: head, body and lineage. Raises `UserError`.

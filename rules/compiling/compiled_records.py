@@ -17,7 +17,7 @@ from cache.errors import DamagedIndexError
 from cache.index import Index
 from cache.untrusted import decode
 from compiler.analysis.edges import Kind, to_record
-from compiler.analysis.shape import Shape
+from compiler.analysis.shape_digests import Shape
 from compiler.compiled import Compiled, Tier
 from compiler.schema import schema_record
 

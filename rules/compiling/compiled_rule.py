@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlglot.expressions import Query
-
 from cache.index import Index
 from cache.records import Product
 from compiler.analysis.edges import Edge
-from compiler.analysis.shape import Shape
-from compiler.canonical.form import named_tree
+from compiler.analysis.shape_digests import Shape
 from compiler.compiled import Tier
 from compiler.fingerprint import fingerprint
 from compiler.schema import Schema, schema_of
@@ -24,6 +21,8 @@ from rules.loading.compiler_identity import COMPILER
 from rules.loading.rule import Check, Rule
 
 if TYPE_CHECKING:
+    from sqlglot.expressions import Query
+
     from compiler.compiled import EngineIdentity
     from compiler.diff.edit_script import EditScript
     from rules.config.profiles import Place
@@ -140,6 +139,8 @@ def last_shape(index: Index, last: Product) -> Shape | None:
 
 def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
     """Return the canonical AST of a compiled rule, with the names of its inputs."""
+    from compiler.canonical.form import named_tree  # whoever compiles nothing does without SQLGlot
+
     return with_deep_stack(lambda: named_tree(load_body(index, memo).canonical.encode(), inputs))
 
 
@@ -185,6 +186,8 @@ class Comparer:
             except KeyError:
                 self._trees[key] = None
                 return None
+            from compiler.canonical.form import named_tree
+
             names = [renamed.get(name, name) for name in body.inputs]
             before = with_deep_stack(lambda: named_tree(body.canonical.encode(), names))
             self._trees[key] = before, canonical_tree(self._index, rule.memo, rule.node.inputs)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from cache.index import Index
 from cache.records import Product
-from compiler.compile import Compiler
 from compiler.errors import SqlError
-from compiler.fingerprint_parts import corrected
 from graph.node import Node
 from rules.compiling.compiled_records import load_body
 from rules.loading.compiler_identity import COMPILER
+
+if TYPE_CHECKING:
+    from compiler.compile import Compiler
 
 
 def was_upgraded(
@@ -27,6 +29,8 @@ def was_upgraded(
     """
     if last.fingerprint == node.fingerprint:
         return False
+    from compiler.fingerprint_parts import corrected  # whoever compiles nothing does without SQLGlot
+
     before, now = last.record.parts, node.parts
     changed = {part for part in before.keys() | now.keys() if before.get(part) != now.get(part)}
     may_change = {"query", "execution"} | ({"engine"} if trust_engine else set())

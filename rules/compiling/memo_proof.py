@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.compiled import Tier
-from compiler.parts.beside import read_beside
+from compiler.fingerprint import fingerprint
 from compiler.schema import schema_of, schema_record
-from compiler.spread.spreading import Spread, spread
+from compiler.spread.spread_record import Spread
 from compiler.tree.big_stack import with_deep_stack
 from rules.compiling.compiled_records import Body, as_read, load_body, plain, read_head, unpacked
 from rules.compiling.compiled_rule import CompiledRule
@@ -25,6 +25,7 @@ from rules.compiling.spread_memo import from_record as spread_from
 from rules.compiling.spread_memo import spread_key
 from rules.compiling.spread_memo import to_record as spread_record
 from rules.errors import ForeignMemoError
+from rules.loading.compiler_identity import COMPILER
 from rules.loading.rule_texts import require_own_text
 
 if TYPE_CHECKING:
@@ -132,9 +133,22 @@ class Bodies:
         key = rule.memo, name
         with self._lock:
             if key not in self._beside:
-                meaning = load_body(self._session.store.index, rule.memo).meaning
-                self._beside[key] = with_deep_stack(lambda: read_beside(meaning, name))
+                self._beside[key] = self._read_beside(rule, name)
             return self._beside[key]
+
+    def _read_beside(self, rule: CompiledRule, name: str) -> frozenset[str]:
+        index = self._session.store.index
+        meaning = load_body(index, rule.memo).meaning
+        key = fingerprint({"beside": COMPILER, "meaning": meaning, "input": name})
+        record = self._remembered(key, believe=True)
+        known = record.get("beside") if record is not None else None
+        if isinstance(known, list) and all(isinstance(one, str) for one in known):
+            return frozenset(known)
+        from compiler.parts.beside import read_beside
+
+        found = with_deep_stack(lambda: read_beside(meaning, name))
+        index.remember_own("readings", {key: {"beside": sorted(found)}})
+        return found
 
     def _reading(self, rule: CompiledRule, name: str, *, believe: bool) -> Reading:
         index, tables = self._session.store.index, {one: self._table(one) for one in rule.scans}
@@ -170,6 +184,8 @@ class Bodies:
                 record = self._remembered(key, believe=True)
                 found = spread_from(record, rule.schema) if record is not None else None
                 if found is None:
+                    from compiler.spread.spreading import spread
+
                     found = spread(body.sql, rule.scans, schemas, rule.schema)
                     index.remember_own("readings", {key: spread_record(found)})
                 self._spread[rule.memo] = found

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from compiler.compiled import Tier
 from compiler.spark.refusal import RefusedError
-from compiler.spark.translation import for_spark, may_run_here
 from rules.compiling.compiled_records import Body, load_body
 from rules.compiling.compiled_rule import CompiledRule, Placement
 from rules.wording import byte_size
@@ -70,6 +69,8 @@ class Placing:
         identity: of the cluster. by_size: if not all go there that can. Checks of products run locally, next to the
         tables that they read.
         """
+        from compiler.spark.translation import may_run_here  # only where there is a Spark
+
         found = {}
         for name, rule in compiled.items():
             place = Placement("spark") if by_size is None else by_size.place(name)
@@ -109,6 +110,8 @@ class Placing:
 
 def spark_query(rule: CompiledRule, body: Body, schemas: Mapping[str, Schema]) -> str:
     """Return the query of a rule for Spark. Raises `RefusedError`."""
+    from compiler.spark.translation import for_spark
+
     inputs = {name: schemas[name] for name in rule.scans}
     options = rule.rule.options
     order = (*options.key, *options.order_by) if rule.rule.tier is Tier.CANONICAL else ()

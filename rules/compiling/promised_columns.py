@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from compiler.names.resolve import suggestion
+from compiler.suggestions import suggestion
 from rules.config.contract import spelled
 from rules.errors import FAILED, Flaw, UserError
 from rules.loading.contracts import contract_where

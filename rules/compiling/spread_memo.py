@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.fingerprint import fingerprint
-from compiler.spread.spreading import Spread
+from compiler.spread.spread_record import Spread
 from rules.loading.compiler_identity import COMPILER
 from rules.loading.rule import options_record
 

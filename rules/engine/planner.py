@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from cache.levels import UnsupportedTypeError
 from compiler.errors import SqlError
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from rules.config.profiles import Profile
 from rules.engine.failures import engine_errors
 from rules.engine.protocol import EngineError, EngineFunction

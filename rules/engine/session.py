@@ -14,8 +14,8 @@ from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionConte
 from datafusion.catalog import Schema as CatalogSchema
 from datafusion.user_defined import ScalarUDF
 
-from compiler.names.resolve import INPUT_DB
-from compiler.sql.functions import ZONELESS
+from compiler.schema import INPUT_DB
+from compiler.sql.zoneless import ZONELESS
 from rules.config.profiles import SETTINGS, Profile
 from rules.engine.failures import clean_message
 from rules.engine.memory import pool_bytes, reservation_bytes

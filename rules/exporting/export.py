@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from cache.own_names import exported_name
 from cache.table_files import read_batches, schema_of
-from compiler.names.resolve import column_suggestion
+from compiler.suggestions import column_suggestion
 from rules.errors import UserError
 from rules.exporting.appending import Added, next_number, require_same_table
 from rules.exporting.destination import Destination, carry_over

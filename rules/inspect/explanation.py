@@ -12,7 +12,7 @@ from compiler.canonical.form import rendered
 from compiler.engine_sql.normal_forms import NormalForm
 from compiler.errors import SqlError
 from compiler.parts.reading import Kind, Reading
-from compiler.spread.spreading import Spread
+from compiler.spread.spread_record import Spread
 from compiler.sql.dialect import parse, render
 from graph.plan import Judgement
 from rules.build import prepare

@@ -29,9 +29,10 @@ from compiler.engine_sql.timestamps import explained_overflow
 from compiler.errors import SqlError
 from compiler.names.cte_query import query_of_cte
 from compiler.names.qualify import InputSchemas
-from compiler.names.resolve import suggestion, table_names
+from compiler.names.resolve import table_names
 from compiler.names.user_functions import OwnFunction
 from compiler.parse_rule import parse_rule
+from compiler.suggestions import suggestion
 from compiler.tree.big_stack import with_deep_stack
 from rules.arrow import plain_type
 from rules.config.front_matter import read_options

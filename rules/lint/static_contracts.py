@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from compiler.analysis.types import INTEGERS
 from compiler.compiled import Tier
-from compiler.names.resolve import suggestion
 from compiler.schema import Schema
+from compiler.suggestions import suggestion
 from rules.compiling.promised_columns import UNTOLD, broken_promises
 from rules.config.front_matter import option_where
 from rules.config.project import Project

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
-from sqlglot import exp
 
-from compiler.sql.dialect import render
-from compiler.variables import literal
 from rules.config.contract import CheckTable, ColumnContract, Contract, Severity
 from rules.config.toml_positions import Keys
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def _of_column(
         sql = f"{select} {tested} IS NULL"
         yield Draft(f"not_null.{name}", sql, severity, declared, (noun, "NULL"), (product,))
     if column.accepted:
+        from compiler.sql.dialect import render  # whoever knows all texts does without SQLGlot
+
         values = ", ".join(render(accepted_literal(value)) for value in column.accepted)
         declared = ("columns", name, "accepted")
         sql = f"{select} {tested} NOT IN ({values})"
@@ -101,6 +104,8 @@ def _authored(check: CheckTable, number: int, severity: Severity) -> Draft:
 
 def accepted_literal(value: object) -> exp.Expr:
     """Return an accepted value as an SQL literal; dates and timestamps as text, as what is remembered has them."""
+    from compiler.variables import literal
+
     plain = msgspec.to_builtins(value)
     assert isinstance(plain, str | int | float | bool)
     return literal(plain)

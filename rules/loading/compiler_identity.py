@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlglot._version import __version__ as sqlglot_version
-
 import compiler
 from cache.filedigest import file_digest
 from compiler.fingerprint import FORMAT, digest_of
@@ -19,7 +17,7 @@ def _compiler_identity() -> str:
     folders = (Path(compiler.__file__).parent, own / "engine", own / "python")
     sources = sorted([*(path for folder in folders for path in folder.rglob("*.py")), own / "storage" / "types.py"])
     digests = " ".join(file_digest(path) for path in sources)
-    return digest_of(f"{FORMAT} {sqlglot_version} {version('ibis-framework')} {ENGINE} {digests}".encode())
+    return digest_of(f"{FORMAT} {version('sqlglot')} {version('ibis-framework')} {ENGINE} {digests}".encode())
 
 
 COMPILER = _compiler_identity()

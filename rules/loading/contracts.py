@@ -12,7 +12,6 @@ from cache.index import Index
 from compiler.compiled import Parsed
 from compiler.errors import SqlError
 from compiler.fingerprint import digest_of
-from compiler.parse_rule import parse_rule
 from rules.config.contract import Contract, flaw, twice
 from rules.config.front_matter import RuleOptions, option_place, option_string
 from rules.config.project import Project
@@ -184,6 +183,8 @@ def _with_contract(project: Project, rule: Rule, index: Index, fresh: dict[str, 
 def _parsed_check(project: Project, rule: Rule, draft: Draft, memo: str, index: Index, fresh: dict[str, Any]) -> Parsed:
     record = fresh.get(memo) or index.memo("parsed", [memo]).get(memo)
     if record is None:
+        from compiler.parse_rule import parse_rule
+
         try:
             parsed = parse_rule(draft.sql)
         except SqlError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.errors import SqlError
-from compiler.names.resolve import suggestion
+from compiler.suggestions import suggestion
 from graph.dag import CycleError, Dag
 from rules.config.project import Project
 from rules.errors import FAILED, UserError, Where

@@ -26,7 +26,7 @@ from cache.keys import hash_json
 from cache.own_names import name_beside
 from cache.removal import remove_beside, replace
 from cache.table_files import files_of, read_batches, schema_of
-from compiler.names.resolve import column_suggestion
+from compiler.suggestions import column_suggestion
 from rules.errors import FAILED, UserError
 from rules.exporting.writing_folders import write_folders
 from rules.formats.table_files import plain

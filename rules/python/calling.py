@@ -11,10 +11,11 @@ from sqlglot import exp
 
 from compiler.errors import SqlError
 from compiler.ibis.compiler import compile_expression
-from compiler.names.resolve import fold, outside_tables, suggestion
+from compiler.names.resolve import fold, outside_tables
 from compiler.schema import Schema
 from compiler.sql.dialect import parse
 from compiler.sql.foreign import translated
+from compiler.suggestions import suggestion
 from rules.python.declarations import PythonRule, calling
 from rules.python.faults import Misuse
 from rules.python.schemas import ibis_schema

@@ -426,7 +426,7 @@ class PythonFiles:
         """Return a project variable, and note that importing `path` depends on it."""
         variables = self._project.variables
         if name not in variables:
-            from compiler.names.resolve import suggestion
+            from compiler.suggestions import suggestion
 
             hint = suggestion(name, variables) or "declare it in rules.toml under [vars]"
             raise Misuse(f"unknown variable '{name}'", hint)

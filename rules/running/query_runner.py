@@ -13,7 +13,6 @@ import msgspec
 
 from cache.levels import type_name
 from cache.records import Product
-from compiler.canonical.form import named_tree, rendered
 from compiler.compiled import Tier
 from compiler.spark.refusal import RefusedError
 from compiler.tree.big_stack import with_deep_stack
@@ -420,6 +419,8 @@ def callable_function(
 
 
 def _canonical(body: Body, inputs: Sequence[str]) -> str:
+    from compiler.canonical.form import named_tree, rendered  # whoever compiles nothing does without SQLGlot
+
     return with_deep_stack(lambda: rendered(named_tree(body.canonical.encode(), inputs), pretty=True))
 
 

@@ -105,7 +105,7 @@ def misfits(options: WriterOptions, schema: pa.Schema) -> Iterator[Unfit]:
     """Yield what is wrong with options for a table of this schema."""
     import pyarrow as pa
 
-    from compiler.names.resolve import column_suggestion
+    from compiler.suggestions import column_suggestion
 
     named = [(("bloom_filters", str(number)), name) for number, name in enumerate(options.bloom_filters)]
     named += [(("sort_by", str(number)), name) for number, (name, _) in enumerate(options.sorting)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from rules.engine.protocol import EngineError, EngineInput, EngineQuery
 from rules.errors import FAILED, UserError
 from rules.running.query_runner import Runner, callable_function

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from rules.config import profiles
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute

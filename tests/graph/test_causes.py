@@ -9,7 +9,7 @@ from types import MappingProxyType
 from cache.keys import Content, action_key
 from cache.records import InputState, Product, ProductRecord
 from compiler.analysis.edges import Edge
-from compiler.analysis.shape import Shape
+from compiler.analysis.shape_digests import Shape
 from compiler.diff.edit_script import EditScript
 from graph.causes import Cause, Step, causes
 from graph.node import Node

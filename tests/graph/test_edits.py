@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from compiler.analysis.edges import Edge
-from compiler.analysis.shape import Shape
+from compiler.analysis.shape_digests import Shape
 from compiler.diff.edit_script import EditScript
 from graph.edits import RuleEdit, Version, compare
 from graph.impact import InputChange, reached

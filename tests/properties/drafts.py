@@ -17,8 +17,7 @@ from compiler.canonical.names import set_apart
 from compiler.canonical.predicate_facts import kind, one_kind
 from compiler.canonical.predicates import drop_parens
 from compiler.compiled import Compiled
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from compiler.sql.dialect import parse
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from properties.drafts import (
     Draft,
     column,

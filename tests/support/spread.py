@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from cache.bags import bag_of_file
 from compiler.compiled import Compiled, Options
-from compiler.spread.spreading import Spread, spread
+from compiler.spread.spread_record import Spread
+from compiler.spread.spreading import spread
 from rules.config.profiles import PROFILES
 from rules.engine.execute import execute
 from rules.engine.protocol import EngineInput, EngineQuery, Job

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compiler.compiled import Options
 from compiler.errors import SqlError
-from compiler.spread.spreading import Spread
+from compiler.spread.spread_record import Spread
 from support.compiling import TestCompiler
 from support.databases import TABLES
 from support.readings import lists

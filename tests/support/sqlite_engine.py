@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 
 from compiler.compiled import EngineIdentity
 from compiler.errors import SqlError
-from compiler.names.resolve import INPUT_DB
-from compiler.schema import Schema
+from compiler.schema import INPUT_DB, Schema
 from rules.config.profiles import Profile
 from rules.engine.protocol import Engine, EngineError, EngineFunction, EngineInput, EngineQuery, Executed, Job
 from rules.engine.writing import ProductWriter

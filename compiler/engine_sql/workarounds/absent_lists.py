@@ -9,7 +9,7 @@ from sqlglot import exp
 from compiler.analysis.types import Types
 from compiler.canonical.facts import Facts
 from compiler.names.lexical import item_name
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.sql.functions import ScalarFunction, function_name
 
 _LIST_AT = {

@@ -7,7 +7,7 @@ from sqlglot import exp
 from compiler.canonical.aggregates import added_up_in_two_steps
 from compiler.canonical.facts import Facts
 from compiler.names.lexical import item_name
-from compiler.names.resolve import INPUT_DB
+from compiler.schema import INPUT_DB
 from compiler.tree.walk import find_all
 
 
