@@ -57,6 +57,8 @@ class Memos(Database):
 
     def remember_own(self, table: str, records: Mapping[str, Any]) -> None:
         """Record mappings that this process has made, each with a proof of that."""
+        if not records:
+            return
         texts = {key: sealed(record) for key, record in records.items()}
         with self.transaction():
             self._many(f"REPLACE INTO {table} VALUES (?,?)", list(texts.items()))
