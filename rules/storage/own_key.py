@@ -20,19 +20,25 @@ _OTHERS = 0o077
 def own_key() -> bytes | None:
     """Return the key of this user, made if there is none; None where none can be kept for this user alone."""
     try:
-        path = _folder() / "key"
+        folder = _folder()
+        if folder is None:
+            return None
+        path = folder / "key"
         if not os.path.lexists(path):
             _make(path)
         return _read(path)
-    except (OSError, RuntimeError):  # no home, or one that cannot be written
+    except (OSError, RuntimeError):  # what cannot be written or read, or a user of whom nothing is known
         return None
 
 
-def _folder() -> Path:
-    """Return the folder of the key. Raises RuntimeError if the user has no home."""
+def _folder() -> Path | None:
+    """Return the folder of the key; None without a home, which is never made. Raises RuntimeError if it is not known."""
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():  # as the XDG Base Directory Specification wants it
-        state = Path.home() / ".local" / "state"
+        home = Path(os.environ.get("HOME", "~")).expanduser()
+        if not (home.is_absolute() and home.is_dir()):
+            return None
+        state = home / ".local" / "state"
     return state / "rules"
 
 

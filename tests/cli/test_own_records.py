@@ -110,10 +110,25 @@ def test_a_relative_folder_counts_as_none(
 ) -> None:
     """The XDG Base Directory Specification: such paths are to be ignored."""
     monkeypatch.setenv("XDG_STATE_HOME", "state")
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     build(project, "--force", "*")
     assert (tmp_path / "home/.local/state/rules/key").is_file()
     assert not (project.root / "state").exists()
+
+
+@pytest.mark.parametrize("home", ["missing", "", "relative"])
+def test_a_home_is_never_made(
+    project: SampleProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    """Users of services are often said to live in a folder that does not exist."""
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / home) if home == "missing" else home)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert compiled_again(project, 0)[0] is True
+    assert sorted(tmp_path.iterdir()) == before
+    assert not Path("/.local").exists()
 
 
 def test_processes_that_make_the_key_at_once_have_the_same(key: Path) -> None:
