@@ -8,8 +8,8 @@ from __future__ import annotations
 
 KEY_BYTES = 32
 _DIGEST_BYTES = 16
-PURPOSE = "rules records 1"
-"""Of the digests; another one where what is proved, or how, is another."""
+PROOF_FORMAT = 1
+"""Another number where what is proved, or how, is another."""
 
 
 class Prover:
@@ -28,7 +28,9 @@ class Prover:
         import hashlib  # who only looks whether anything changed does without
 
         assert self._key is not None
-        digest = hashlib.blake2b(key=self._key, digest_size=_DIGEST_BYTES, person=PURPOSE.encode())
+        digest = hashlib.blake2b(
+            key=self._key, digest_size=_DIGEST_BYTES, person=f"rules proofs {PROOF_FORMAT}".encode()
+        )
         for part in (kind, *parts):
             written = part.encode(errors="surrogatepass") if isinstance(part, str) else part
             digest.update(len(written).to_bytes(8, "big"))

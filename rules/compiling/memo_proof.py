@@ -93,19 +93,24 @@ class Bodies:
         self._compiled = compiled
         self._lock = threading.RLock()
         self._work: Work | None = None
-        self._proved: dict[str, Body] = {}
+        self._proved: dict[tuple[str, bool], Body] = {}
         self._readings: dict[tuple[str, str, bool], Reading] = {}
         self._spread: dict[str, Spread] = {}
         self._beside: dict[tuple[str, str], frozenset[str]] = {}
 
-    def body(self, rule: CompiledRule) -> Body:
-        """Return the query of a rule. Raises `ForeignMemoError`, and `UserError` if the text has changed since."""
+    def body(self, rule: CompiledRule, *, believe: bool = True) -> Body:
+        """Return the query of a rule. believe: whether a proof counts.
+
+        Raises `ForeignMemoError`, and `UserError` if the text has changed since.
+        """
         if rule.memo in self._session.made:
             return load_body(self._session.store.index, rule.memo)
+        key = rule.memo, believe
         with self._lock:
-            if rule.memo not in self._proved:
-                self._proved[rule.memo] = self._own(rule) or with_deep_stack(lambda: self._prove(rule))
-            return self._proved[rule.memo]
+            if key not in self._proved:
+                own = self._own(rule) if believe else None
+                self._proved[key] = own or with_deep_stack(lambda: self._prove(rule))
+            return self._proved[key]
 
     def readings(self, rule: CompiledRule, name: str, *, believe: bool = True) -> Reading | None:
         """Return how a rule reads one of its inputs, with the queries to work by parts.
@@ -113,8 +118,8 @@ class Bodies:
         None for a rule over streams, unless it declares that it reads the input by parts.
 
         It takes longer than compiling the rule, so it is remembered, and asked for only where the input has several
-        parts. believe: whether what is remembered counts; who runs the queries has asked for the `body` before. Raises
-        `UserError`.
+        parts. believe: whether what is remembered counts, if it has a proof, or none is to be had; who runs the
+        queries has asked for the `body` before. Raises `UserError`.
         """
         if name not in rule.scans:
             return None
@@ -163,9 +168,9 @@ class Bodies:
     def _remembered(self, key: str, *, believe: bool) -> dict[str, Any] | None:
         """Return what is remembered of how a rule works: where there can be proofs, nothing else is believed."""
         index = self._session.store.index
-        if index.prover.can_prove:
-            return index.own_memo("readings", key)
-        return index.memo("readings", [key]).get(key) if believe else None
+        if not believe:
+            return None
+        return index.own_memo("readings", key) if index.prover.can_prove else index.memo("readings", [key]).get(key)
 
     def spread(self, rule: CompiledRule) -> Spread:
         """Return the query by which a rule may use several partitions, if it is proved to have one.

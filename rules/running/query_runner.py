@@ -117,14 +117,15 @@ class Runner:
         """Execute a rule, by parts if it can be, and write its table to `target`.
 
         artifacts: of the products it reads. record: whether results of parts are recorded; believe: whether what is
-        recorded of parts and of how the rule reads them counts; declared: whether what the rule declares of how it
+        recorded of parts counts, and of the rule's queries, which also do where they are proved and results recorded; declared: whether what the rule declares of how it
         reads them does. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
         `ForeignMemoError` if the store's memos are of other texts; `DamagedInputError` for a part of an input whose
         bytes are not what they were.
         """
-        name, body = rule.node.name, self.bodies.body(rule)
         store = self.session.store
+        believe_queries = believe or (record and store.index.prover.can_prove)
+        name, body = rule.node.name, self.bodies.body(rule, believe=believe_queries)
         outside = [entry for entry in rule.scans if entry not in self.compiled]
         for product in rule.scans:
             if product not in outside and not store.bring(artifacts[product]):
@@ -159,7 +160,7 @@ class Runner:
             _require_unchanged(sources, outside)
             work = None
             if (declared or not streams) and not on_cluster:
-                work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe)
+                work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe_queries)
             self._require_whole([one for one in rule.scans if work is None or one != work.input], artifacts)
             if work is not None:
                 executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)

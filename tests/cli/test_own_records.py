@@ -66,6 +66,11 @@ def test_a_forced_build_runs_without_compiling_either(project: SampleProject) ->
     assert lines["compile"] < FEW_LINES
 
 
+def test_an_audit_compiles_all_again(project: SampleProject) -> None:
+    lines = work_of(lambda: run(project, "audit"))
+    assert lines["compile"] > FEW_LINES
+
+
 def test_the_key_is_its_users_alone(project: SampleProject, key: Path) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert [path.name for path in key.parent.iterdir()] == ["key"]
