@@ -117,8 +117,8 @@ class Runner:
         """Execute a rule, by parts if it can be, and write its table to `target`.
 
         artifacts: of the products it reads. record: whether results of parts are recorded; believe: whether what is
-        recorded of parts counts, and of the rule's queries, which also do where they are proved and results recorded; declared: whether what the rule declares of how it
-        reads them does. Raises `UserError`,
+        recorded of parts counts, and of the rule's queries, which also do where they are proved and results recorded;
+        declared: whether what the rule declares of how it reads its parts does. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
         `ForeignMemoError` if the store's memos are of other texts; `DamagedInputError` for a part of an input whose
         bytes are not what they were.

@@ -32,7 +32,7 @@ def own_key() -> bytes | None:
 
 
 def _folder() -> Path | None:
-    """Return the folder of the key; None without a home, which is never made. Raises RuntimeError if it is not known."""
+    """Return the folder of the key; None without a home, which is never made. Raises RuntimeError if none is known."""
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():  # as the XDG Base Directory Specification wants it
         home = Path(os.environ.get("HOME", "~")).expanduser()
