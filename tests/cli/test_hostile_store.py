@@ -9,9 +9,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import zlib
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,36 +18,14 @@ from cache.sealing import sealed, unsealed
 from rules.cli import main
 from support.inprocess import build, run
 from support.projects import SampleProject
+from support.tampering import built_sample, executing, rewrite
 
 SECURITY = Path(__file__).parents[2] / "SECURITY.md"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> SampleProject:
-    project = SampleProject(tmp_path / "project", sources=["t"])
-    project.parquet("t", {"a": [1, 2, 3]})
-    project.sql("small", "SELECT t.a FROM t WHERE t.a < 3")
-    project.sql("total", "SELECT SUM(small.a) AS total FROM small")
-    build(project)
-    return project
-
-
-def rewrite(project: SampleProject, change: Callable[[sqlite3.Connection], None]) -> None:
-    with closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as connection:
-        change(connection)
-        connection.commit()
-
-
-def executing(sql: str) -> Callable[[sqlite3.Connection], None]:
-    """Let every remembered rule execute another text."""
-
-    def change(connection: sqlite3.Connection) -> None:
-        for memo, body in connection.execute("SELECT memo, body FROM bodies").fetchall():
-            record = {**json.loads(zlib.decompress(body)), "sql": sql}
-            packed = zlib.compress(json.dumps(record).encode())
-            connection.execute("UPDATE bodies SET body = ? WHERE memo = ?", (packed, memo))
-
-    return change
+    return built_sample(tmp_path / "project")
 
 
 def heads(old: str, new: str) -> Callable[[sqlite3.Connection], None]:

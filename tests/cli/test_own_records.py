@@ -8,9 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from cache.sealing import sealed, unsealed
 from support.counting import work_of
 from support.inprocess import Ran, build, run
 from support.projects import SampleProject
+from support.tampering import built_sample, executing, rewrite
 
 FEW_LINES = 500
 """Of the compiler: compiling the smallest rule again takes more than ten thousand."""
@@ -33,18 +32,7 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path, key: Path) -> SampleProject:  # noqa: ARG001 — made by the first build
-    project = SampleProject(tmp_path / "project", sources=["t"])
-    project.parquet("t", {"a": [1, 2, 3]})
-    project.sql("small", "SELECT t.a FROM t WHERE t.a < 3")
-    project.sql("total", "SELECT SUM(small.a) AS total FROM small")
-    build(project)
-    return project
-
-
-def changed(project: SampleProject, change: Callable[[sqlite3.Connection], None]) -> None:
-    with closing(sqlite3.connect(project.root / ".rules" / "index.sqlite")) as connection:
-        change(connection)
-        connection.commit()
+    return built_sample(tmp_path / "project")
 
 
 def compiled_again(project: SampleProject, last: int) -> tuple[bool, Ran]:
@@ -59,6 +47,14 @@ def compiled_again(project: SampleProject, last: int) -> tuple[bool, Ran]:
 
 def test_a_rule_that_was_compiled_before_runs_without_being_compiled(project: SampleProject) -> None:
     assert compiled_again(project, 0)[0] is False
+
+
+def test_a_run_that_compiles_nothing_imports_no_sqlglot(project: SampleProject) -> None:
+    project.parquet("t", {"a": [1, 2, 3, 0]})
+    code = "import sys, rules.cli; rules.cli.main(['build', '-q']); print('sqlglot' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=True)
+    assert ran.stdout.split()[-1] == "False"
+    assert project.product("total").to_pylist() == [{"total": 3}]
 
 
 def test_a_forced_build_runs_without_compiling_either(project: SampleProject) -> None:
@@ -130,10 +126,9 @@ def test_a_home_is_never_made(
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / home) if home == "missing" else home)
     monkeypatch.chdir(tmp_path)
-    before = sorted(tmp_path.iterdir())
+    before = sorted(tmp_path.iterdir()), Path("/.local").exists()
     assert compiled_again(project, 0)[0] is True
-    assert sorted(tmp_path.iterdir()) == before
-    assert not Path("/.local").exists()
+    assert (sorted(tmp_path.iterdir()), Path("/.local").exists()) == before
 
 
 def test_processes_that_make_the_key_at_once_have_the_same(key: Path) -> None:
@@ -145,14 +140,6 @@ def test_processes_that_make_the_key_at_once_have_the_same(key: Path) -> None:
     found = {one.communicate()[0].strip() for one in running}
     assert found == {key.read_bytes().hex()}
     assert [path.name for path in key.parent.iterdir()] == ["key"]
-
-
-def other_body(connection: sqlite3.Connection) -> None:
-    for memo, body in connection.execute("SELECT memo, body FROM bodies").fetchall():
-        record = {**json.loads(zlib.decompress(body)), "sql": "SELECT CAST(7 AS BIGINT) AS total"}
-        connection.execute(
-            "UPDATE bodies SET body = ? WHERE memo = ?", (zlib.compress(json.dumps(record).encode()), memo)
-        )
 
 
 def swapped(connection: sqlite3.Connection) -> None:
@@ -176,11 +163,13 @@ def no_proofs(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM proofs")
 
 
-@pytest.mark.parametrize("change", [other_body, swapped, other_proofs, odd_proofs, no_proofs])
+@pytest.mark.parametrize(
+    "change", [executing("SELECT CAST(7 AS BIGINT) AS total"), swapped, other_proofs, odd_proofs, no_proofs]
+)
 def test_what_has_no_proof_is_compiled_again(
     project: SampleProject, change: Callable[[sqlite3.Connection], None]
 ) -> None:
-    changed(project, change)
+    rewrite(project, change)
     assert compiled_again(project, 0)[0] is True
     assert compiled_again(project, -1)[0] is False
 
@@ -196,7 +185,7 @@ def test_a_text_that_was_parsed_by_somebody_else_is_parsed_again(project: Sample
                 record["functions"] = ["unknown"]
             connection.execute("UPDATE parsed SET record = ? WHERE memo = ?", (sealed(record), memo))
 
-    changed(project, change)
+    rewrite(project, change)
     _, ran = compiled_again(project, 0)
     assert "the store's memo of small differs from what its text compiles to" in ran.stderr
 
@@ -217,7 +206,7 @@ def test_how_a_rule_works_by_parts_has_a_proof_too(tmp_path: Path) -> None:
         for memo, text in other:
             connection.execute("UPDATE readings SET record = ? WHERE memo = ?", (sealed(json.loads(text)), memo))
 
-    changed(project, change)
+    rewrite(project, change)
     project.parquet("t/3", {"n": [0]})
     (product,) = build(project).document["products"]
     assert product["parts"] == {"input": "t", "total": 3, "run": 1}
@@ -229,7 +218,7 @@ def test_a_store_that_lacks_the_table_of_proofs_keeps_its_memos(project: SampleP
         connection.execute("DROP TABLE proofs")
         connection.execute("UPDATE memo_version SET version = 2")
 
-    changed(project, change)
+    rewrite(project, change)
     lines = work_of(lambda: run(project, "plan"))
     assert lines["compile"] < FEW_LINES
     assert compiled_again(project, 0)[0] is True
