@@ -37,7 +37,7 @@ from cache.removal import (
     rename,
     replace,
 )
-from cache.signatures import SEAL_NS
+from cache.signatures import SEAL_NS, Signature, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,7 +58,10 @@ class Objects:
         self.root = root
         self.tmp = root / "tmp"
         self._objects = f"{root}/objects"
-        self._sound: set[str] = set()
+        self._sound: dict[str, Signature | None] = {}
+        """Of objects that this process has written, or whose bytes it has compared: what they looked like then."""
+        self.changes = 0
+        """How often one of these was seen to look otherwise: what was learned of objects before may be wrong."""
         self._paths: dict[str, Path] = {}
         self._linked: dict[str, Sequence[str]] = {}
         """Tables in parts whose links were compared."""
@@ -232,7 +235,7 @@ class Objects:
         with self._lock:
             # Recorded in the index, it has survived; of one that another thread has just moved in that is not known.
             lasts = recorded is not None and artifact not in self._adopted
-            kept = self._adopted.get(artifact, recorded)
+            kept, before = self._adopted.get(artifact, recorded), self._look(artifact)
             for facts in dict.fromkeys((fresh,) if kept is None else (kept, fresh)):
                 if self._holds(artifact, *facts) and (facts == fresh or self._is_as_named(artifact)):
                     remove_temporary(written)
@@ -241,8 +244,9 @@ class Objects:
                 facts, lasts = fresh, False
                 self._made.discard(artifact)
                 self._move(written, artifact)
+                before = self._look(artifact)
             self._adopted[artifact] = facts
-            self._sound.add(artifact)
+            self._sound[artifact] = before
         return facts, lasts
 
     def _move(self, written: Path, artifact: str) -> None:
@@ -339,11 +343,15 @@ class Objects:
 
     def _size(self, artifact: str) -> int | None:
         """Return the size of an object, None if there is none; a link is none."""
+        found = self._look(artifact)
+        return found.size if found is not None else None
+
+    def _look(self, artifact: str) -> Signature | None:
+        """Return the signature of an object's file, None if there is none; a link is none."""
         try:
-            status = os.lstat(self._moved.get(artifact) or self._place(artifact))
+            return signature_of(os.lstat(self._moved.get(artifact) or self._place(artifact)))
         except (OSError, ObjectError):
             return None
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def intact(self, artifact: str, size: int, digest: str) -> bool:
         """Whether the object is there and, if anything wrote to it since it was sealed, still has its bytes."""
@@ -384,22 +392,27 @@ class Objects:
         return found
 
     def is_verified(self, artifact: str) -> bool:
-        """Whether this process has written the object, or has compared its bytes."""
-        return artifact in self._sound
+        """Whether this process has written the object, or has compared its bytes, and nothing wrote to it since."""
+        taken = self._sound.get(artifact)
+        if taken is None or taken == self._look(artifact):
+            return taken is not None
+        self._sound.pop(artifact, None)
+        self.changes += 1
+        return False
 
     def verify(self, artifact: str, size: int, digest: str) -> None:
-        """Read the object and compare its bytes, once in this process.
+        """Read the object and compare its bytes, unless `is_verified`.
 
         Raises `ObjectError` if it is missing or they differ, `UnreadableObjectError` if the system refuses it.
         """
-        if artifact in self._sound:
+        if self.is_verified(artifact):
             return
         with _refusals(artifact):
             path = self.path(artifact)
-            status = path.lstat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size != size or file_digest(path) != digest:
+            taken = signature_of(path.lstat())
+            if taken is None or taken.size != size or file_digest(path) != digest:
                 raise ObjectError(f"object {artifact} is corrupt: its bytes are not those that were written")
-        self._sound.add(artifact)
+        self._sound[artifact] = taken
 
     def require_parts(self, artifact: str, parts: Sequence[str]) -> None:
         """Raise `ObjectError` unless `has_parts`, `UnreadableObjectError` if the system does not let that be seen."""
@@ -437,7 +450,7 @@ class Objects:
 
     def discard(self, artifact: str) -> None:
         """Remove an object found to be corrupt, where the store can be written. Raises OSError."""
-        self._sound.discard(artifact)
+        self._sound.pop(artifact, None)
         self._made.discard(artifact)
         if not self._read_only:
             remove_object(self.path(artifact))
@@ -448,7 +461,7 @@ class Objects:
         for artifact in artifacts:
             if _NAME.fullmatch(artifact):
                 shelves.setdefault(artifact[:2], []).append(f"{artifact[2:]}.parquet")
-                self._sound.discard(artifact)
+                self._sound.pop(artifact, None)
                 self._made.discard(artifact)
         for shelf, names in shelves.items():
             remove_objects(self.root / "objects" / shelf, names)

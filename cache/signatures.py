@@ -38,9 +38,16 @@ class Signature(NamedTuple):
 
 def signature(path: str | Path) -> Signature:
     """Return the signature of a regular file (symbolic links followed). Raises OSError if there is none."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
+    found = signature_of(os.stat(path))
+    if found is None:
         raise FileNotFoundError(errno.ENOENT, "it is not a regular file", os.fspath(path))
+    return found
+
+
+def signature_of(status: os.stat_result) -> Signature | None:
+    """Return the signature of a file of which this is known, None if it is not a regular one."""
+    if not stat.S_ISREG(status.st_mode):
+        return None
     return Signature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 

@@ -121,7 +121,7 @@ class Job:
     """A query to execute. schema: that its result must have; target: the file to write it to.
 
     order: columns by which the rows are put in order if they are few, see `rules.engine.writing`. build: of which it is
-    a part. What the engine learns of files may be shared by the jobs of one build, and of no two;
+    a part, as long as no file changes. What the engine learns of files may be shared by the jobs of one, and of no two;
     "" shares nothing.
     """
 

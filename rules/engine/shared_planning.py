@@ -3,8 +3,9 @@
 Every query has a session of its own, in which only its inputs exist, with its own pool of memory. Its physical plan
 is made by a session that all queries of the build have in common. That one has no tables, as a logical plan holds its
 own, and runs nothing; but the scans of the plans that it makes read the footers of files through its cache, whose size
-is the profile's `metadata_cache_mb`. The engine finds metadata by a file's path, size and time, and a build fails if a
-file changes meanwhile. So no build may know what another has learned.
+is the profile's `metadata_cache_mb`. The engine finds metadata by a file's path, size and time, and files
+by their folder alone. A build fails if a source changes meanwhile; a stored table that does is made again, and what
+comes then is under another name (see `Runner`). So no build may know what another has learned.
 """
 
 from __future__ import annotations

@@ -238,6 +238,9 @@ class _Asked:
         return EngineInput(name, sources.paths(name), schema, columns, sources.constants(name))
 
     def _require_unchanged(self) -> None:
+        """Raise `UserError` unless the tables and files that a query reads are those that were looked at."""
+        for name in self._products:
+            committed(self._store, name)
         for name, sources in self._opened.items():
             sources.require_unchanged(name)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +13,8 @@ import pyarrow.parquet as pq
 
 from cache.keys import Content
 from cache.parts import composed
+from rules.engine.protocol import EngineError
+from rules.errors import UserError
 from rules.formats.row_groups import FileRows
 from rules.storage.types import stored_type, to_arrow, to_schema
 
@@ -25,8 +29,7 @@ if TYPE_CHECKING:
 class InputPart:
     """A part of an input: its rows, in the columns that a rule scans, and the files or row groups that hold them.
 
-    constants: as in `EngineInput`. artifacts: what holds it, unless files of the project do.
-
+    constants: as in `EngineInput`. artifacts: what holds it, unless files of the source do, which are `names`.
     count: of the parts of the input that it is, if several are read together.
     """
 
@@ -35,6 +38,7 @@ class InputPart:
     constants: Mapping[str, Any]
     count: int = 1
     artifacts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def together(parts: Sequence[InputPart]) -> InputPart:
@@ -44,7 +48,8 @@ def together(parts: Sequence[InputPart]) -> InputPart:
     constants = {name: pa.concat_arrays([part.constants[name] for part in parts]) for name in parts[0].constants}
     files = tuple(file for part in parts for file in part.files)
     content, count = composed([part.content for part in parts]), sum(part.count for part in parts)
-    return InputPart(content, files, constants, count, tuple(one for part in parts for one in part.artifacts))
+    artifacts, names = (part.artifacts for part in parts), (part.names for part in parts)
+    return InputPart(content, files, constants, count, tuple(chain(*artifacts)), tuple(chain(*names)))
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Inputs:
                 files,
                 {key: values[part.files] for key, values in constants.items() if key in columns},
                 artifacts=() if part.artifact is None else (part.artifact,),
+                names=table.files[part.files],
             )
             for part, content, files in found
         )
@@ -123,15 +129,54 @@ class Inputs:
         first = self.store.files(self.artifacts[name])[0]
         return stored_type(pq.read_schema(first).field(column).type)
 
-    def require_unchanged(self, name: str, parts: Iterable[InputPart]) -> None:
-        """Raise `UserError` or `ObjectError` unless the files of some parts of an input are those of its digests."""
-        if self._is_source(name):
-            self.sources.require_unchanged(name)
-        for part in parts:
-            self.store.require_parts(name, part.artifacts)
+    def require_sound(self, name: str, parts: Sequence[InputPart] | None = None) -> None:
+        """Raise `UserError` or `DamagedInputError` unless the files of an input, to be read, are those of its digests.
+
+        parts: those whose files matter; by default all.
+        """
+        self._require(name, parts, self.store.require_sound)
+
+    @contextmanager
+    def unchanged(self, read: Mapping[str, Sequence[InputPart] | None]) -> Iterator[None]:
+        """Look at the files of inputs, or of parts of them, before they are read, and afterwards unless it was stopped.
+
+        Raises as `require_sound` does, if anything wrote to them meanwhile too, whatever came of it: the engine takes
+        some damage for fewer rows (a Parquet file without bytes for a table without rows), or for another fault.
+        """
+        for name, parts in read.items():
+            self.require_sound(name, parts)
+        try:
+            yield
+        except (EngineError, UserError):
+            self._require_untouched(read)
+            raise
+        self._require_untouched(read)
+
+    def _require_untouched(self, read: Mapping[str, Sequence[InputPart] | None]) -> None:
+        for name, parts in read.items():
+            self._require(name, parts, self.store.require_untouched)
+
+    def _require(
+        self, name: str, parts: Sequence[InputPart] | None, require: Callable[[str, Iterable[str]], None]
+    ) -> None:
+        artifact = self._artifact(name)
+        if parts is not None:
+            stored = [one for part in parts for one in part.artifacts]
+        else:
+            stored = [] if artifact is None else list(artifact.parts or (artifact.artifact,))
+            self.store.know(stored)
+        require(name, stored)
+        if artifact is None:
+            names = None if parts is None else [one for part in parts for one in part.names]
+            self.sources.require_unchanged(name, names)
+
+    def is_stored(self, name: str) -> bool:
+        """Whether an input is read from the store."""
+        return self._artifact(name) is not None
 
     def _is_source(self, name: str) -> bool:
         return name in self.sources.opened()
 
     def _artifact(self, name: str) -> Artifact | None:
-        return self.store.artifact(self.artifacts[name])
+        """Return what holds an input; None where files of a source do."""
+        return self.sources.table(name).artifact if self._is_source(name) else self.store.artifact(self.artifacts[name])

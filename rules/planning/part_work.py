@@ -53,6 +53,7 @@ class PartWork:
     parts_of_fingerprint: Mapping[str, Any]
     others: Mapping[str, Content]
     """The contents of the other inputs, in the columns that any of the queries scans."""
+    inputs: Inputs
     key_as_one: Callable[[int], str | None]
     """Returns a key of the action of parts that are read together, by their place, which covers their rows and not how
     these are cut; None where there is none. See `parts_as_one`."""
@@ -126,7 +127,7 @@ def _together(
 
     Of several such columns it is the one by which there are most. least: how many there have to be, as a share.
     """
-    dtype, unchanged = functools.partial(inputs.dtype, name), functools.partial(inputs.require_unchanged, name)
+    dtype, unchanged = functools.partial(inputs.dtype, name), functools.partial(inputs.require_sound, name)
     known = KeyGroups(inputs.store, parts, dtype, unchanged)
     groups: list[list[int]] = []
     for column in way.unshared or ():
@@ -174,7 +175,7 @@ def _work(rule: CompiledRule, name: str, way: PartQueries, parts: tuple[InputPar
         content = content_as_one(inputs, name, parts[place])
         return _keys(way.each, node, known, name, [content])[0] if content is not None else None
 
-    return PartWork(name, way, parts, keys, rest_key, node.parts, known, functools.cache(key_as_one))
+    return PartWork(name, way, parts, keys, rest_key, node.parts, known, inputs, functools.cache(key_as_one))
 
 
 def _keys(

@@ -47,7 +47,7 @@ def _digests(inputs: Inputs, name: str, part: InputPart, columns: list[str]) -> 
         if stored:
             found = parquet_files.column_digests(part.files, stored, inputs.schema(name), usable_cores())
         found |= parquet_files.partition_digests(part.files, constants) if constants else {}
-        inputs.require_unchanged(name, [part])
+        inputs.require_sound(name, [part])
     except (IngestError, OSError, ObjectError, pa.ArrowException):  # whoever reads the files next says what is wrong
         return None
     return found

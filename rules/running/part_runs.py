@@ -12,7 +12,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.schema import Schema
+    from rules.planning.input_parts import InputPart
     from rules.planning.part_work import PartWork
     from rules.running.cores import Share
     from rules.storage.store import Store
@@ -196,9 +197,8 @@ class PartRuns:
     def _one_after_the_other(self, results: Sequence[_Partial], target: Path) -> Executed:
         from rules.engine.concatenation import concatenate
 
-        for one in results:
-            self._require(one)
-        return concatenate(map(self._file, results), self.work.queries.each.schema, target)
+        with self._sound(results):
+            return concatenate(map(self._file, results), self.work.queries.each.schema, target)
 
     def _leaves(self, keys: Sequence[str], known: Mapping[str, str]) -> list[_Partial]:
         """Return the results of all parts. What is not known is made of many small parts at once, or one by one."""
@@ -229,11 +229,11 @@ class PartRuns:
             return path
 
         rows = [one for part in parts.values() for one in part.files]
-        for part in parts.values():
-            self.store.require_parts(name, part.artifacts)
         with suppress(EngineError), self._readable(rows, query.scans[name]) as files:
             inputs = [replace(self.whole[one], files=files) if one == name else self.whole[one] for one in query.scans]
-            for place, executed, path in run_together(query, parts, inputs, name, self._stream, target):
+            with self._unchanged(query, list(parts.values())):
+                found = run_together(query, parts, inputs, name, self._stream, target)
+            for place, executed, path in found:
                 made[place] = self._recorded(self._keys(place), executed, path)
             if not query.of_none:
                 for place in parts.keys() - made.keys():
@@ -251,15 +251,23 @@ class PartRuns:
             query = self.work.queries.rest
         else:
             self._ran.add(place)
-            self.store.require_parts(self.work.input, part.artifacts)
+
+        def run(given: Sequence[EngineInput], rows: int, path: Path) -> Executed:
+            with self._unchanged(query, [part] if part is not None else []):
+                return self.execute(query, given, rows, path)
+
         inputs = {name: replace(self.whole[name], columns=columns) for name, columns in query.scans.items()}
         if part is None:
-            return self._keep([key], lambda path: self.execute(query, tuple(inputs.values()), 0, path))
+            return self._keep([key], functools.partial(run, tuple(inputs.values()), 0))
         name = self.work.input
         with self._readable(part.files, query.scans[name]) as files:
             inputs[name] = replace(inputs[name], files=files, constants=part.constants)
-            given, count = tuple(inputs.values()), part.content.rows
-            return self._keep(self._keys(place), lambda path: self.execute(query, given, count, path))
+            return self._keep(self._keys(place), functools.partial(run, tuple(inputs.values()), part.content.rows))
+
+    def _unchanged(self, query: PartQuery, parts: Sequence[InputPart]) -> AbstractContextManager[None]:
+        """Return what looks at the files that a query reads, before it does and afterwards: see `Inputs`."""
+        read = {name: parts if name == self.work.input else None for name in query.scans if name != PARTIALS}
+        return self.work.inputs.unchanged(read)
 
     def _keys(self, place: int) -> list[str]:
         """Return the keys under which the result of a part is recorded."""
@@ -277,12 +285,11 @@ class PartRuns:
 
     def _over(self, query: PartQuery, partials: Sequence[_Partial], target: Path) -> Executed:
         """Run a query over the concatenation of partial results."""
-        for one in partials:
-            self._require(one)
         columns, schema = query.scans.get(PARTIALS, ()), self.work.queries.each.schema
         given = EngineInput(PARTIALS, tuple(map(self._file, partials)), schema, columns or tuple(schema.names))
         others = [replace(self.whole[name], columns=shown) for name, shown in query.scans.items() if name != PARTIALS]
-        return self.execute(query, [given, *others], sum(one.content.rows for one in partials), target)
+        with self._unchanged(query, []), self._sound(partials):
+            return self.execute(query, [given, *others], sum(one.content.rows for one in partials), target)
 
     def _known(self, artifacts: Mapping[int, str]) -> dict[int, _Partial]:
         """Return the results that earlier runs left, by their places, as far as they are still there."""
@@ -317,8 +324,19 @@ class PartRuns:
     def _file(self, one: _Partial) -> Path:
         return one.file or self.store.objects.path(one.artifact)
 
+    @contextmanager
+    def _sound(self, partials: Sequence[_Partial]) -> Iterator[None]:
+        """Compare the bytes of partial results before they are read. Raises `_LostError` if any are written to then."""
+        for one in partials:
+            self._require(one)
+        try:
+            yield
+        finally:
+            if self.record and not all(self.store.objects.is_verified(one.artifact) for one in partials):
+                raise _LostError
+
     def _require(self, one: _Partial) -> None:
-        """Compare the bytes of a stored partial result before it is read."""
+        """Compare the bytes of a stored partial result. Raises `_LostError`."""
         if not self.record:
             return
         artifact = self.store.artifact(one.artifact)

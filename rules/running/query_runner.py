@@ -47,7 +47,7 @@ from rules.running.total_order import NoTotalOrderError, no_total_order, require
 from rules.storage.types import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -120,26 +120,14 @@ class Runner:
         recorded of parts counts, and of the rule's queries, which also do where they are proved and results recorded;
         declared: whether what the rule declares of how it reads its parts does. Raises `UserError`,
         with the SQL kept as evidence, if the engine fails or a source has changed since it was digested;
-        `ForeignMemoError` if the store's memos are of other texts; `DamagedInputError` for a part of an input whose
-        bytes are not what they were.
+        `ForeignMemoError` if the store's memos are of other texts; `DamagedInputError` for an input in the store whose
+        bytes are not what they were, or did not stay so.
         """
         store = self.session.store
         believe_queries = believe or (record and store.index.prover.can_prove)
         name, body = rule.node.name, self.bodies.body(rule, believe=believe_queries)
         outside = [entry for entry in rule.scans if entry not in self.compiled]
-        for product in rule.scans:
-            if product not in outside and not store.bring(artifacts[product]):
-                message = f"the table of its input {product} is not in the store, and the shared cache has it no more"
-                hint = f"rules build -s {product} makes it again"
-                raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
-        inputs = [
-            EngineInput(entry, sources.paths(entry), sources.table(entry).schema, columns, sources.constants(entry))
-            if entry in outside
-            else EngineInput(entry, store.files(artifacts[entry]), self.compiled[entry].schema, columns)
-            for entry, columns in rule.scans.items()
-        ]
-        for entry in inputs:
-            self._require_stored(entry, artifacts.get(entry.name))
+        now, inputs = Inputs(store, sources, artifacts), self._inputs(rule, sources, artifacts)
         streams = rule.rule.streams is not None
         on_cluster = rule.is_on_cluster
         sql = self._cluster_query(rule, body, inputs) if on_cluster else body.sql
@@ -156,31 +144,54 @@ class Runner:
             callable_function(self.session.python, self.session.functions[name], faults, self.stop)
             for name in self.called(rule)
         )
+        for entry in outside:
+            sources.require_unchanged(entry)
+        work = None
+        if (declared or not streams) and not on_cluster:
+            work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe_queries)
+        by_parts = work.input if work is not None and now.is_stored(work.input) else None
+        read = {entry: () if entry == by_parts else None for entry in rule.scans}  # `PartRuns` looks at those parts
         try:
-            _require_unchanged(sources, outside)
-            work = None
-            if (declared or not streams) and not on_cluster:
-                work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe_queries)
-            self._require_whole([one for one in rule.scans if work is None or one != work.input], artifacts)
-            if work is not None:
-                executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
-            elif streams:
-                executed = self._run_stream(rule, inputs, target)
-            else:
-                query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
-                job = Job(query, rule.schema, target, self.evidence.build)
-                rows = 0 if on_cluster else sum(Inputs(store, sources, artifacts).rows(entry) for entry in rule.scans)
-                executed = self._run_whole(rule, job, rows)
-            if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
-                require_total_order(target, rule)
-            _require_unchanged(sources, outside)
+            with now.unchanged(read):
+                if work is not None:
+                    executed = self._run_parts(rule, work, inputs, functions, target, record=record, believe=believe)
+                elif streams:
+                    executed = self._run_stream(rule, inputs, target)
+                else:
+                    query = EngineQuery(sql, tuple(inputs), self.profile_of(rule), functions)
+                    job = Job(query, rule.schema, target, self._learning)
+                    rows = 0 if on_cluster else sum(map(now.rows, rule.scans))
+                    executed = self._run_whole(rule, job, rows)
+                if rule.rule.options.order_by and rule.rule.tier is Tier.CANONICAL:
+                    require_total_order(target, rule)
             self.stop.check()
             self.evidence.succeeded(kept, executed)
         except EngineError as error:
             self.stop.check()  # a function of the project was stopped, which the engine takes for a failure of it
-            _require_unchanged(sources, outside)  # a swapped file is the cause, whatever the engine's error
             raise self._explained(error, rule, kept, faults) from error
         return executed
+
+    @property
+    def _learning(self) -> str:
+        """The name of what the engine has learned of files: of those in the store, since one of them last changed."""
+        return f"{self.evidence.build}/{self.session.store.objects.changes}"
+
+    def _inputs(self, rule: CompiledRule, sources: Sources, artifacts: Mapping[str, str]) -> list[EngineInput]:
+        """Return the inputs of a rule, of which products are fetched from the shared cache. Raises as `run` does."""
+        store, inputs = self.session.store, list[EngineInput]()
+        for entry, columns in rule.scans.items():
+            if entry not in self.compiled:
+                schema, constants = sources.table(entry).schema, sources.constants(entry)
+                inputs.append(EngineInput(entry, sources.paths(entry), schema, columns, constants))
+                continue
+            if not store.bring(artifacts[entry]):
+                message = f"the table of its input {entry} is not in the store, and the shared cache has it no more"
+                hint = f"rules build -s {entry} makes it again"
+                raise UserError(message, code="missing-object", hint=hint, exit_code=FAILED)
+            inputs.append(EngineInput(entry, store.files(artifacts[entry]), self.compiled[entry].schema, columns))
+        for one in inputs:
+            self._require_stored(one, artifacts.get(one.name))
+        return inputs
 
     def _explained(self, error: EngineError, rule: CompiledRule, kept: Run, faults: Sequence[UserError]) -> UserError:
         """Return an engine's error as its user reads it; its SQL is kept. faults: of functions that the rule calls."""
@@ -321,7 +332,7 @@ class Runner:
             if rule.rule.streams is not None:
                 return self._run_stream(rule, given, path)
             query = EngineQuery(part.sql, tuple(given), under(rows, given), functions)
-            executed = self._run_query(rule, Job(query, part.schema, path, self.evidence.build))
+            executed = self._run_query(rule, Job(query, part.schema, path, self._learning))
             if executed.fallback is not None:
                 instead.append(executed.fallback)
             return executed
@@ -356,14 +367,6 @@ class Runner:
         planned = {field.name: type_name(field.type) for field in to_arrow(entry.schema)}
         if planned != {name: kind for name, (kind, _) in stored.columns.items()}:
             raise ForeignMemoError(entry.name)
-
-    def _require_whole(self, names: Iterable[str], artifacts: Mapping[str, str]) -> None:
-        """Compare the bytes of inputs that have parts and are read whole. Raises `DamagedInputError`."""
-        for name in names:
-            artifact = self.session.store.artifact(artifacts[name]) if name in artifacts else None
-            if artifact is not None and artifact.parts:
-                self.session.store.know(artifact.parts)
-                self.session.store.require_parts(name, artifact.parts)
 
     @staticmethod
     def called(rule: CompiledRule) -> list[str]:
@@ -423,8 +426,3 @@ def _canonical(body: Body, inputs: Sequence[str]) -> str:
     from compiler.canonical.form import named_tree, rendered  # whoever compiles nothing does without SQLGlot
 
     return with_deep_stack(lambda: rendered(named_tree(body.canonical.encode(), inputs), pretty=True))
-
-
-def _require_unchanged(sources: Sources, names: list[str]) -> None:
-    for name in names:
-        sources.require_unchanged(name)

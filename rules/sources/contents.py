@@ -213,8 +213,11 @@ class Sources:
         """Return the sources that were opened which are URLs, each with those of its objects."""
         return self._files.outside()
 
-    def require_unchanged(self, name: str) -> None:
-        """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys."""
+    def require_unchanged(self, name: str, files: Iterable[str] | None = None) -> None:
+        """Raise `UserError` if a file that is about to be read, or was, is not the one whose digest is in the keys.
+
+        files: of the source; by default all.
+        """
         table = self._tables[name]
         if table.artifact is None:  # the others are read from the store
-            self._files.require_same(name, table.files)
+            self._files.require_same(name, table.files if files is None else files)

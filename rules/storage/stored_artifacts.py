@@ -270,18 +270,25 @@ class StoredArtifacts:
             return True
         return all(self.objects.is_as_named(one) for one in artifact.parts or (name,))
 
-    def require_parts(self, name: str, parts: Iterable[str]) -> None:
-        """Compare the bytes of parts of the table `name`, which are about to be read, once in this process.
+    def require_sound(self, name: str, artifacts: Iterable[str]) -> None:
+        """Compare the bytes of objects that hold the table `name`, or parts of it, which are about to be read.
 
         Raises `DamagedInputError`.
         """
-        for one in parts:
+        for one in artifacts:
             if self.objects.is_verified(one):
                 continue
             try:
                 self.verify(self._part(one))
             except ObjectError as error:
                 raise DamagedInputError(name, error) from error
+
+    def require_untouched(self, name: str, artifacts: Iterable[str]) -> None:
+        """Raise `DamagedInputError` if anything wrote to objects since `require_sound`: they may have been read so."""
+        for one in artifacts:
+            if not self.objects.is_verified(one):
+                self.require_sound(name, [one])
+                raise DamagedInputError(name, ObjectError(f"object {one} was written to while it was read"))
 
     def is_linked(self, artifact: Artifact) -> bool:
         """Whether the links of a table in parts lead to its parts, whatever these hold."""

@@ -1,0 +1,276 @@
+"""Inputs that change between the look at them and the end of a run: what was made of them is never recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from compiler.parts.reading import PARTIALS
+from rules.engine.local import LocalEngine
+from rules.python import streaming
+from support.inprocess import build, run
+from support.projects import SampleProject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Change = Callable[[Path], None]
+    Arrange = Callable[[str, Callable[[], object]], None]
+
+TOML = '\n[sources.t]\npath = "t"\n'
+PARTS = f"{TOML}[parts]\nmin_rows = 1\n"
+DAYS = 3
+ONE = ("--jobs", "1")
+"""Parts run one after the other: what changes has not been read before."""
+ALL = [5, 7, 15, 17, 25, 27]
+
+
+@pytest.fixture
+def while_read(monkeypatch: pytest.MonkeyPatch) -> Arrange:
+    """Do something once, when the engine is given the first query that reads a table."""
+    execute, stream, pending = LocalEngine.execute, LocalEngine.stream, dict[str, Any]()
+
+    def look(query: Any) -> None:
+        for entry in query.inputs:
+            pending.pop(entry.name, lambda: None)()
+
+    def executed(self: LocalEngine, job: Any) -> Any:
+        look(job.query)
+        return execute(self, job)
+
+    def streamed(self: LocalEngine, query: Any, *rest: Any) -> Any:
+        look(query)
+        return stream(self, query, *rest)
+
+    run_stream = streaming.run_stream
+
+    def yielded(declared: Any, arrives: Any, inputs: Any, *rest: Any) -> Any:
+        for entry in inputs.values():
+            pending.pop(entry.name, lambda: None)()
+        return run_stream(declared, arrives, inputs, *rest)
+
+    monkeypatch.setattr(streaming, "run_stream", yielded)
+    monkeypatch.setattr(LocalEngine, "execute", executed)
+    monkeypatch.setattr(LocalEngine, "stream", streamed)
+    return pending.__setitem__
+
+
+def emptied(path: Path) -> None:
+    """DataFusion reads a file without bytes as a table without rows."""
+    path.chmod(0o644)
+    path.write_bytes(b"")
+
+
+def swapped(path: Path) -> None:
+    """Put another table of the same columns in the place of one."""
+    table = pq.read_table(path)
+    other = {name: pc.add(table[name], 1000) for name in table.column_names}
+    pq.write_table(pa.table(other, schema=table.schema), path.parent / "other")
+    (path.parent / "other").replace(path)
+
+
+CHANGES = pytest.mark.parametrize("change", [emptied, swapped])
+
+
+def holds(path: Path) -> set[object]:
+    return {value for column in pq.read_table(path) for value in column.to_pylist()}
+
+
+def stored(project: SampleProject, *values: int) -> Path:
+    """Return a file of the store that holds just these values."""
+    return next(one for one in files(project) if holds(one) == {*values})
+
+
+def files(project: SampleProject) -> list[Path]:
+    found = (one for one in (project.root / ".rules" / "objects").rglob("*.parquet") if one.is_file())
+    return [one for one in found if not one.is_symlink()]
+
+
+def put(project: SampleProject, day: int) -> Path:
+    path = project.root / "t" / f"{day}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"a": [10 * day + 5, 10 * day + 7]}), path)
+    return path
+
+
+def made(tmp_path: Path, toml: str = TOML) -> SampleProject:
+    project = SampleProject(tmp_path / "project", toml=toml)
+    for day in range(DAYS):
+        put(project, day)
+    project.sql("base", "SELECT t.a + 0 AS a FROM t")
+    project.sql("reader", "SELECT b.a FROM base AS b WHERE b.a > 0")
+    return project
+
+
+def values(project: SampleProject, name: str = "reader") -> list[int]:
+    return sorted(project.product(name)["a"].to_pylist())
+
+
+@CHANGES
+def test_a_stored_input_is_made_again(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path)
+    while_read("base", lambda: change(stored(project, *ALL)))
+    ran = build(project, *ONE)
+    assert "the object of base is not sound" in ran.stderr
+    assert ran.executed == {"base", "reader"}
+    assert values(project) == ALL
+    assert build(project, *ONE).executed == set()
+
+
+@CHANGES
+def test_a_part_of_a_stored_input_is_made_again(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path, PARTS)
+    build(project, *ONE)
+    project.sql("reader", "SELECT b.a + 1 AS a FROM base AS b WHERE b.a > 0")
+    while_read("base", lambda: change(stored(project, 5, 7)))
+    ran = build(project, *ONE)
+    assert "the object of base is not sound" in ran.stderr
+    assert ran.executed == {"base", "reader"}
+    assert values(project) == [6, 8, 16, 18, 26, 28]
+    put(project, DAYS)
+    build(project, *ONE)
+    assert values(project) == [6, 8, 16, 18, 26, 28, 36, 38]
+
+
+@CHANGES
+def test_a_table_in_parts_that_is_read_whole_is_made_again(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path, PARTS)
+    project.sql("reader", "SELECT b.a, LAG(b.a) OVER (ORDER BY b.a) AS p FROM base AS b")
+    while_read("base", lambda: change(stored(project, 25, 27)))
+    ran = build(project, *ONE)
+    assert "the object of base is not sound" in ran.stderr
+    assert ran.executed == {"base", "reader"}
+    assert values(project) == ALL
+
+
+@CHANGES
+def test_a_table_that_is_read_whole_beside_each_part_is_made_again(
+    tmp_path: Path, while_read: Arrange, change: Change
+) -> None:
+    project = made(tmp_path, PARTS + '[sources.d]\npath = "d.parquet"\n')
+    pq.write_table(pa.table({"a": [5, 15, 25]}), project.root / "d.parquet")
+    project.sql("dim", "SELECT d.a FROM d ORDER BY d.a LIMIT 99")
+    project.sql("reader", "SELECT t.a FROM t WHERE EXISTS (SELECT 1 FROM dim AS d WHERE d.a = t.a)")
+    while_read("dim", lambda: change(stored(project, 5, 15, 25)))
+    ran = build(project, *ONE)
+    assert "the object of dim is not sound" in ran.stderr
+    assert values(project) == [5, 15, 25]
+    build(project, *ONE, "--force", "reader")
+    assert values(project) == [5, 15, 25]
+    put(project, DAYS)
+    build(project, *ONE)
+    assert values(project) == [5, 15, 25]
+
+
+@CHANGES
+def test_a_partial_result_is_made_again(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path, PARTS)
+    project.sql("reader", "SELECT MAX(t.a) AS a, COUNT(*) AS n FROM t")
+    build(project, *ONE)
+    put(project, DAYS)
+    while_read(PARTIALS, lambda: change(stored(project, 17, 2)))
+    build(project, *ONE)
+    assert project.product("reader").to_pylist() == [{"a": 37, "n": 8}]
+    put(project, DAYS + 1)
+    build(project, *ONE)
+    assert project.product("reader").to_pylist() == [{"a": 47, "n": 10}]
+
+
+@CHANGES
+def test_a_source_file_that_changes_while_its_part_is_read_leaves_no_result(
+    tmp_path: Path, while_read: Arrange, change: Change
+) -> None:
+    project = made(tmp_path, PARTS)
+    project.sql("reader", "SELECT t.a + 1 AS a FROM t")
+    path = project.root / "t" / "1.parquet"
+    before = path.read_bytes()
+    while_read("t", lambda: change(path))
+    ran = build(project, *ONE, "-s", "reader", expect=1)
+    assert "changed while the build read it" in ran.stdout
+    path.write_bytes(before)
+    build(project, *ONE)
+    assert values(project) == [6, 8, 16, 18, 26, 28]
+
+
+@CHANGES
+def test_an_ingested_source_is_read_again(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path, '\n[sources.t]\npath = "t.csv"\n')
+    (project.root / "t.csv").write_text("a\n5\n7\n")
+    while_read("t", lambda: change(stored(project, 5, 7)))
+    ran = build(project, *ONE)
+    assert "the object of t is not sound" in ran.stderr
+    assert values(project) == [5, 7]
+
+
+@CHANGES
+def test_a_part_of_an_ingested_source_is_read_again(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path, '\n[sources.t]\npath = "t.csv"\ncolumns = { a = "BIGINT" }\n[parts]\nmin_rows = 1000\n')
+    (project.root / "t.csv").write_text("a\n" + "".join(f"{number}\n" for number in range(1, 20_000)))
+    while_read("t", lambda: change(next(one for one in files(project) if 7777 in holds(one))))
+    ran = build(project, *ONE)
+    assert "the object of t is not sound" in ran.stderr
+    assert values(project) == list(range(1, 20_000))
+
+
+@CHANGES
+def test_what_a_check_reads_is_made_again_by_the_next_build(
+    tmp_path: Path, while_read: Arrange, change: Change
+) -> None:
+    project = made(tmp_path, f'{TOML}[contracts.base]\nkey = ["a"]\n')
+    while_read("base", lambda: change(stored(project, *ALL)))
+    build(project, expect=1)
+    build(project, *ONE)
+    assert values(project) == ALL
+
+
+@CHANGES
+def test_a_query_of_a_table_that_is_changed_says_so(tmp_path: Path, while_read: Arrange, change: Change) -> None:
+    project = made(tmp_path)
+    build(project, *ONE)
+    while_read("base", lambda: change(stored(project, *ALL)))
+    ran = run(project, "query", "SELECT b.a FROM base AS b", expect=1)
+    assert "is damaged" in ran.stderr
+
+
+STREAM = """import pyarrow as pa
+
+from rules import rule
+
+
+@rule(engine="arrow", output={"a": pa.int64()}, by_part=["base"])
+def reader(base):
+    for batch in base:
+        yield batch.select(["a"])
+"""
+
+
+@CHANGES
+@pytest.mark.parametrize("toml", [TOML, PARTS])
+def test_what_a_stream_reads_is_made_again(tmp_path: Path, while_read: Arrange, change: Change, toml: str) -> None:
+    project = made(tmp_path, toml)
+    (project.root / "rules" / "reader.sql").unlink()
+    project.write("rules/reader.py", STREAM)
+    build(project, *ONE, "-s", "base")
+    while_read("base", lambda: change(stored(project, *(ALL if toml == TOML else (5, 7)))))
+    ran = build(project, *ONE)
+    assert "the object of base is not sound" in ran.stderr
+    assert values(project) == ALL
+
+
+@CHANGES
+@pytest.mark.parametrize("command", [("audit", "--sample", "1"), ("verify",)])
+def test_who_compares_tables_says_that_one_was_changed(
+    tmp_path: Path, while_read: Arrange, change: Change, command: tuple[str, ...]
+) -> None:
+    project = made(tmp_path)
+    build(project, *ONE)
+    while_read("base", lambda: change(stored(project, *ALL)))
+    ran = run(project, *command, expect=1)
+    assert "is corrupt: its bytes are not those that were written" in ran.stderr
+    assert build(project, *ONE).executed == {"base"}
+    assert values(project) == ALL
