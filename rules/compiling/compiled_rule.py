@@ -1,4 +1,4 @@
-"""Compiled rules as the rest of the pipeline sees them, and the edits of their queries since they last ran."""
+"""Compiled rules as the rest of the pipeline sees them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compiler.fingerprint import fingerprint
 from compiler.schema import Schema, schema_of
 from compiler.tree.big_stack import with_deep_stack
 from graph.node import Node
-from rules.compiling.compiled_records import Head, load_body, load_heads
+from rules.compiling.compiled_records import Body, Head, load_body, load_heads
 from rules.loading.compiler_identity import COMPILER
 from rules.loading.rule import Check, Rule
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sqlglot.expressions import Query
 
     from compiler.compiled import EngineIdentity
-    from compiler.diff.edit_script import EditScript
     from rules.config.profiles import Place
 
 
@@ -139,63 +138,14 @@ def last_shape(index: Index, last: Product) -> Shape | None:
 
 def canonical_tree(index: Index, memo: str, inputs: Sequence[str]) -> Query:
     """Return the canonical AST of a compiled rule, with the names of its inputs."""
+    return named_canonical(load_body(index, memo), inputs)
+
+
+def named_canonical(body: Body, inputs: Sequence[str]) -> Query:
+    """Return the canonical AST of a compiled rule of which this is the body."""
     from compiler.canonical.form import named_tree  # whoever compiles nothing does without SQLGlot
 
-    return with_deep_stack(lambda: named_tree(load_body(index, memo).canonical.encode(), inputs))
-
-
-class Comparer:
-    """The edits of compiled rules' queries since products' last states. Each is compared once."""
-
-    def __init__(self, index: Index) -> None:
-        """index: the memos of both."""
-        self._index = index
-        self._trees: dict[tuple[str, str, tuple[str, ...]], tuple[Query, Query] | None] = {}
-        self._scripts: dict[tuple[str, str, tuple[str, ...]], EditScript | None] = {}
-
-    def describe(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
-        """Say in sentences how a query was edited; () if that is unknown.
-
-        renamed: the products that had another name then.
-        """
-        from compiler.diff.authored_bounds import with_authored_bounds
-        from compiler.diff.authored_counts import with_authored_counts
-        from compiler.diff.describe import describe
-
-        trees = self._compared(rule, last, renamed)
-        if trees is None:
-            return ()
-        meanings = load_body(self._index, last.memo).meaning, load_body(self._index, rule.memo).meaning
-        return with_deep_stack(lambda: describe(*with_authored_counts(with_authored_bounds(trees, meanings), meanings)))
-
-    def script(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> EditScript | None:
-        """Return where a query was edited; None if another version of the compiler made its earlier form."""
-        from compiler.diff.edit_script import edit_script
-
-        key = rule.memo, last.memo, _names_now(last, renamed)
-        if key not in self._scripts:
-            trees = self._compared(rule, last, renamed) if last.record.compiler == COMPILER else None
-            self._scripts[key] = with_deep_stack(lambda: edit_script(*trees)) if trees is not None else None
-        return self._scripts[key]
-
-    def _compared(self, rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> tuple[Query, Query] | None:
-        key = rule.memo, last.memo, _names_now(last, renamed)
-        if key not in self._trees:
-            try:
-                body = load_body(self._index, last.memo)
-            except KeyError:
-                self._trees[key] = None
-                return None
-            from compiler.canonical.form import named_tree
-
-            names = [renamed.get(name, name) for name in body.inputs]
-            before = with_deep_stack(lambda: named_tree(body.canonical.encode(), names))
-            self._trees[key] = before, canonical_tree(self._index, rule.memo, rule.node.inputs)
-        return self._trees[key]
-
-
-def _names_now(last: Product, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(renamed.get(one.name, one.name) for one in last.record.inputs)
+    return with_deep_stack(lambda: named_tree(body.canonical.encode(), inputs))
 
 
 def from_head(

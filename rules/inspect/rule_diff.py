@@ -18,7 +18,8 @@ from compiler.tree.big_stack import with_deep_stack
 from graph.edits import RuleEdit, Version, compare, version_of
 from graph.impact import InputChange, reached
 from graph.node import Node
-from rules.compiling.compiled_rule import Comparer, CompiledRule, canonical_tree, last_shape
+from rules.compiling.comparing import Compared, Comparer
+from rules.compiling.compiled_rule import CompiledRule, canonical_tree, last_shape
 from rules.compiling.load_session import load, load_at
 from rules.compiling.session import Session
 from rules.errors import UserErrors
@@ -68,7 +69,7 @@ def since_last_build(project: Project, request: Request, store: Store) -> Compar
         for name, last in products.items()
         if name in chosen or name not in session.rules
     }
-    comparer = Comparer(store.index)
+    comparer = Comparer(store.index, store.memory.part(Compared))
 
     def described(name: str, renamed: Mapping[str, str]) -> Sequence[str]:
         return comparer.describe(compiled[name], products[name], renamed)

@@ -9,14 +9,15 @@ from collections.abc import Collection
 
 from graph.edits import renamed_rules, version_of
 from graph.plan import Clean, Known
-from rules.compiling.compiled_rule import Comparer, last_shape
+from rules.compiling.comparing import Compared, Comparer
+from rules.compiling.compiled_rule import last_shape
 from rules.compiling.session import Compilation, Session
 
 
 def compared_with_last(session: Session, compiled: Compilation) -> Known:
     """Return the results of earlier builds, and how the compiled rules compare with them."""
     store, queries = session.store, compiled.by_name
-    comparer = Comparer(store.index)
+    comparer = Comparer(store.index, store.memory.part(Compared))
     there = session.rules if session.reach is None else store.products  # no rule comes or goes by an edit
     gone = {name: version_of(last) for name, last in store.products.items() if name not in there}
     come = {name: rule.node for name, rule in compiled.rules.items() if name not in store.products}

@@ -10,6 +10,7 @@ import pytest
 
 from cache.errors import StoreError
 from cache.objects import Objects
+from compiler.diff import describe, edit_script
 from rules.config.profiles import Profile
 from rules.core import Core
 from rules.errors import UserError
@@ -48,6 +49,28 @@ def calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[str]:
 
     monkeypatch.setattr(module, name, noted)
     return seen
+
+
+def test_an_edit_that_no_build_has_seen_is_compared_once(
+    sample: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, compared = Core(sample.root), list[str]()
+    core.build(Request(), Silent())
+    for module, name in ((edit_script, "edit_script"), (describe, "describe")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *trees, real=real: compared.append(real.__name__) or real(*trees))
+    for number in range(3):
+        sample.sql(f"reader_{number}", f"SELECT l.id, l.amount * {number + 2} AS amount FROM large AS l")
+    first = core.plan(Request(), Silent()).plan.judgements
+    assert sorted(compared) == ["describe"] * 3 + ["edit_script"] * 3
+    compared.clear()
+    sample.sql("reader_4", "SELECT l.id, l.amount - 4 AS amount FROM large AS l")
+    again = core.plan(Request(), Silent()).plan.judgements
+    assert sorted(compared) == ["describe", "edit_script"]
+    for name in ("reader_0", "reader_1", "reader_2"):
+        assert (again[name].reason, again[name].edit) == (first[name].reason, first[name].edit)
+    sample.sql("reader_0", "SELECT l.id, l.amount * 9 AS amount FROM large AS l")
+    assert "* 9" in core.plan(Request(), Silent()).plan.judgements["reader_0"].reason
 
 
 def test_an_edit_is_all_that_is_read_and_looked_at_again(
