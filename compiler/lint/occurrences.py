@@ -135,6 +135,8 @@ class _Outliner:
         self._found: dict[Occurrence, None] = {}
         self._made: list[tuple[Symbol, exp.Expr]] = []
         self._meant: dict[int, Symbol] = {}
+        self._outputs_of: dict[int, Symbol] = {}
+        """Queries, and leaves of set operations that name their outputs → what an output without a name would be."""
 
     def outline(self) -> Outline:
         names = self._names
@@ -144,6 +146,7 @@ class _Outliner:
             self._outputs(cte.this, "local", symbol.owner, cte.args["alias"].columns)
         for item in names.items:
             self._item(item)
+        self._outputs(self._query, "column", self._product, [])
         for reference in names.references:
             parts = reference.column.parts
             self._add(parts[0], self._alias(reference.item))
@@ -154,7 +157,6 @@ class _Outliner:
                 self._column(column, column.this, meaning.holders[0])
             elif meaning.kind == "output":
                 self._output(column)
-        self._outputs(self._query, "column", self._product, [])
         for node in find_all(self._query, exp.Parameter):
             name = variable_name(node)
             if name is not None and "start" in node.meta:
@@ -226,11 +228,10 @@ class _Outliner:
         return Symbol("local", self._alias(item).owner, name) if isinstance(item, exp.Subquery) else None
 
     def _output(self, column: exp.Column) -> None:
-        """Note a use of an output column, in ORDER BY and the like, if it is one of the whole query."""
-        holder = column.find_ancestor(exp.Query)
-        leaf = output_leaf(self._query)
-        if holder is self._query or holder is leaf:
-            self._add(column.this, Symbol("column", self._product, fold(column.this)))
+        """Note a use of an output column, in ORDER BY and the like."""
+        unnamed = self._outputs_of.get(id(column.find_ancestor(exp.Query)))
+        if unnamed is not None:
+            self._add(column.this, unnamed._replace(name=fold(column.this)))
 
     def _outputs(self, query: exp.Expr, kind: str, owner: str, given: list[exp.Expr]) -> None:
         """Note where the output columns of a query get their names. given: names in an alias, which replace them."""
@@ -238,6 +239,8 @@ class _Outliner:
             if isinstance(identifier, exp.Identifier):
                 self._add(identifier, Symbol(kind, owner, fold(identifier)), defines=True)
         leaf = output_leaf(query)
+        if not given:
+            self._outputs_of |= {id(one): Symbol(kind, owner, "") for one in (query, leaf) if one is not None}
         for item in leaf.selects if leaf is not None and not given else ():
             if isinstance(item, exp.Alias):
                 identifier, passed = item.args["alias"], False

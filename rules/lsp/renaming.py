@@ -57,8 +57,10 @@ def rename(bench: Workbench, path: str, offset: int, new: str) -> Rename:
     written = in_sql(new)
     if symbol.kind == "column":
         return _of_column(bench, known, symbol, places, new, written)
-    edits = {path: [Edit(each.start, each.end, written) for _, each in places if not each.passed]}
-    _require_same(bench, path, edits[path], None, None)
+    if symbol.kind == "local" and not any(each.defines for _, each in places):
+        raise UserError(f"the column {symbol.name} is not named where it is made, such as by a *", code="rename")
+    edits = _edits(bench, places, written)
+    _require_same(bench, path, edits.get(path, []), None, None)
     return Rename(edits)
 
 
@@ -102,11 +104,19 @@ def _of_column(
     if not definitions(bench, "", symbol):
         raise UserError(f"{symbol.owner}.{symbol.name} is not named in its rule", code="rename")
     _require_unmentioned(bench, known, symbol.owner, symbol.name)
-    own = known.rules[symbol.owner].path
-    passing = {(path, each.start) for path, each in _passed(bench, places) if path != own}
+    edits = _edits(bench, places, written)
+    back = Renamed(symbol.owner, symbol.owner, new, symbol.name)
+    after = _world_after(known, back)
+    _require_all_same(bench, symbol.owner, edits, after, back)  # a star may read the column without its name
+    return Rename(edits)
+
+
+def _edits(bench: Workbench, places: list[tuple[str, Occurrence]], written: str) -> dict[str, list[Edit]]:
+    """Return the edits that write another name at all places of a name, and leave all other names as they are."""
+    passing = {(path, each.start) for path, each in _passed(bench, places)}
     edits: dict[str, list[Edit]] = {}
     for path, each in places:
-        if each.passed and path == own:  # SELECT o.amount: its own name is that of the column it reads
+        if each.passed:  # SELECT o.amount: its own name is that of the column it reads
             edit = Edit(each.end, each.end, f" AS {written}")
         elif (path, each.start) in passing:
             text = bench.text(path)[each.start : each.end]
@@ -114,10 +124,7 @@ def _of_column(
         else:
             edit = Edit(each.start, each.end, written)
         edits.setdefault(path, []).append(edit)
-    back = Renamed(symbol.owner, symbol.owner, new, symbol.name)
-    after = _world_after(known, back)
-    _require_all_same(bench, symbol.owner, edits, after, back)  # a star may read the column without its name
-    return Rename(edits)
+    return edits
 
 
 def _passed(bench: Workbench, places: list[tuple[str, Occurrence]]) -> list[tuple[str, Occurrence]]:

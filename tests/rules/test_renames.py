@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,7 @@ from rules.lsp.renaming import rename
 from rules.lsp.workbench import Workbench
 from support.projects import SampleProject
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures" / "renames"
 PAID = "SELECT o.id, o.amount AS total FROM orders AS o\n"
 READER = "SELECT p.total FROM paid AS p\n"
 IN_FRONT = "-- /// rule\n-- {}\n-- ///\nSELECT o.id FROM orders AS o\n"
@@ -168,3 +166,28 @@ def test_a_file_whose_findings_are_ignored_by_its_name_keeps_it(tmp_path: Path) 
     bench = project(tmp_path, {}, toml='\n[policy.per_file_ignores]\n"rules/paid.sql" = ["R005"]\n')
     assert refusal(bench, "paid") == "rules.toml calls paid by its name, too"
     assert rename(bench, "rules/reader.sql", READER.index("total"), "other").edits
+
+
+def cases(name: str) -> list[tuple[str, str]]:
+    """Return a text, in which | stands before the name at the cursor, and what follows from naming it `n`, of each."""
+    lines = (FIXTURES / name).read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if line and not line.startswith("--")]
+    return list(zip(lines[::2], lines[1::2], strict=True))
+
+
+@pytest.mark.parametrize(("text", "after"), cases("cte_columns.sql"))
+def test_a_column_of_a_cte_is_renamed_and_every_output_keeps_its_name(tmp_path: Path, text: str, after: str) -> None:
+    before = text.replace("|", "")
+    found = rename(project(tmp_path, {"rules/own.sql": before}), "rules/own.sql", text.index("|"), "n")
+    assert found.edits.keys() == {"rules/own.sql"}
+    assert apply(before, found.edits["rules/own.sql"]) == after
+
+
+@pytest.mark.parametrize(("text", "problem"), cases("refused_cte_columns.sql"))
+def test_a_column_of_a_cte_keeps_its_name_where_another_would_change_a_meaning(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    bench = project(tmp_path, {"rules/own.sql": text.replace("|", "")})
+    with pytest.raises(UserError) as refused:
+        rename(bench, "rules/own.sql", text.index("|"), "n")
+    assert refused.value.message == problem
