@@ -54,11 +54,21 @@ def calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[str]:
 def test_an_edit_that_no_build_has_seen_is_compared_once(
     sample: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    core, compared = Core(sample.root), list[str]()
+    core = Core(sample.root)
     core.build(Request(), Silent())
-    for module, name in ((edit_script, "edit_script"), (describe, "describe")):
-        real = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *trees, real=real: compared.append(real.__name__) or real(*trees))
+    compared = list[str]()
+
+    def noted(module: Any, name: str) -> None:
+        real: Callable[..., Any] = getattr(module, name)
+
+        def compare(*trees: Any) -> Any:
+            compared.append(name)
+            return real(*trees)
+
+        monkeypatch.setattr(module, name, compare)
+
+    noted(edit_script, "edit_script")
+    noted(describe, "describe")
     for number in range(3):
         sample.sql(f"reader_{number}", f"SELECT l.id, l.amount * {number + 2} AS amount FROM large AS l")
     first = core.plan(Request(), Silent()).plan.judgements
