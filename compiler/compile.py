@@ -26,7 +26,7 @@ from compiler.dialects.traced import Traced
 from compiler.engine_sql import timestamps
 from compiler.engine_sql.corrections import corrections
 from compiler.engine_sql.form import for_engine
-from compiler.engine_sql.normal_forms import NormalForm, normalise
+from compiler.engine_sql.normal_forms import Form, NormalForm, normalise
 from compiler.engine_sql.recursion import require_flat_recursion
 from compiler.engine_sql.set_types import require_like_types
 from compiler.engine_sql.workarounds.row_order import has_open_order, in_canonical_order
@@ -228,16 +228,22 @@ class Compiler:
         return pruned(qualified(with_own_calls(parse(compiled.meaning), self.own), self.schemas))
 
     def run_as(
-        self, form: exp.Query, schemas: Mapping[str, Schema], order: Sequence[str] | None = None
+        self,
+        form: exp.Query,
+        schemas: Mapping[str, Schema],
+        order: Sequence[str] | None = None,
+        normal: Form | None = None,
     ) -> tuple[str, dict[str, tuple[str, ...]], Schema]:
         """Return a qualified tree, which is consumed, as SQL for the engine, the columns that it scans, its schema.
 
-        schemas: of all inputs of the tree. order: the columns to order the rows by. Call it in `working`.
-        Raises `SqlError`.
+        schemas: of all inputs of the tree. order: the columns to order the rows by. normal: the form of its predicates,
+        if the rule asks for one. Call it in `working`. Raises `SqlError`.
         """
         scans = {name: tuple(sorted(columns)) for name, columns in read_sets(form).items()}
         known = InputSchemas()
         known.known.update(schemas)
+        if normal is not None:
+            normalise(form, normal, known.known)
         form, _ = for_engine(form, known.known)
         sql = render(form)
         schema = replace(self, schemas=known)._schema(scans, form, sql)  # noqa: SLF001 — of its own class

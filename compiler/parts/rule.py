@@ -148,7 +148,7 @@ class Rule:
         if partials is None and any(table.name == PARTIALS for table in form.find_all(exp.Table)):
             raise NotProvedError("joins it with aggregates of itself")
         known = {**self.schemas, **({PARTIALS: partials} if partials is not None else {}), **(others or {})}
-        return PartQuery(*self._compiler.run_as(form, known, order))
+        return PartQuery(*self._compiler.run_as(form, known, order, self._options.normalize))
 
     def enclosing(self) -> Iterator[exp.Query]:
         """Yield the queries that hold every mention of the input, the outermost first, which is the rule's."""

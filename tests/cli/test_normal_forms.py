@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datafusion import DataFrame, SessionContext
 
 from compiler.engine_sql.normal_forms import MOST_DISTANT, Form, NormalForm, normalise
 from compiler.names.qualify import InputSchemas, qualified
 from compiler.names.resolve import bind_tables
 from compiler.sql.dialect import parse, render
 from rules.config.profiles import PROFILES
+from rules.engine import execute, session
 from rules.engine.execute import open_frame
 from rules.engine.protocol import EngineInput, EngineQuery
 from rules.storage.types import to_schema
@@ -164,3 +167,29 @@ def test_predicates_keep_their_values_with_null(tmp_path: Path, form: Form) -> N
         rewritten += any(not one.left for one in found)
         assert shown[0] == shown[1], predicate
     assert rewritten >= 20
+
+
+@pytest.mark.parametrize(
+    "sql", [GROUPING, "SELECT e.k, e.d FROM e AS e WHERE (e.k = 1 AND e.d > 3) OR (e.k = 2 AND e.d > 1)"]
+)
+def test_the_queries_of_parts_have_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    made = SampleProject(tmp_path / "sample", toml='\n[sources.e]\npath = "e"\n[parts]\nmin_rows = 1\n')
+    (made.root / "e").mkdir()
+    for day in range(4):
+        pq.write_table(pa.table({"k": [day % 3, 1, 2, 2], "d": [day, 4, 3, 2]}), made.root / "e" / f"{day}.parquet")
+    made.sql("made", sql)
+    assert build(made).executed == {"made"}
+    before = made.product("made").to_pylist()
+    rule(made, sql)
+    assert build(made).executed == set()
+    queries, real = list[str](), session.plan_query
+
+    def noted(context: SessionContext, query: str) -> DataFrame:
+        queries.append(query)
+        return real(context, query)
+
+    monkeypatch.setattr(execute, "plan_query", noted)
+    (again,) = build(made, "--force", "made").document["products"]
+    assert again["parts"] == {"input": "e", "total": 4, "run": 4}
+    assert any(re.search(r"= 1 OR .*= 2\) AND", query) for query in queries), queries
+    assert made.product("made").to_pylist() == before
