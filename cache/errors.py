@@ -49,8 +49,12 @@ class UnreadableObjectError(ObjectError):
 
 
 class DamagedInputError(ObjectError):
-    """A part of a table that is about to be read is missing, or damaged. input: the name of the table."""
+    """A table that is about to be read, or was, is missing or damaged, or a part of it is. input: the table's name."""
 
     def __init__(self, name: str, error: ObjectError) -> None:
         super().__init__(str(error))
         self.input = name
+
+
+class TouchedInputError(DamagedInputError):
+    """A table was written to while it was read, and is sound by now. Whoever read it may have read something else."""

@@ -61,7 +61,7 @@ class Objects:
         self._sound: dict[str, Signature | None] = {}
         """Of objects that this process has written, or whose bytes it has compared: what they looked like then."""
         self.changes = 0
-        """How often one of these was seen to look otherwise: what was learned of objects before may be wrong."""
+        """How often one of these was seen to look otherwise: what the engine learned of objects before may be wrong."""
         self._paths: dict[str, Path] = {}
         self._linked: dict[str, Sequence[str]] = {}
         """Tables in parts whose links were compared."""
@@ -235,7 +235,7 @@ class Objects:
         with self._lock:
             # Recorded in the index, it has survived; of one that another thread has just moved in that is not known.
             lasts = recorded is not None and artifact not in self._adopted
-            kept, before = self._adopted.get(artifact, recorded), self._look(artifact)
+            kept, before = self._adopted.get(artifact, recorded), self.mark(artifact)
             for facts in dict.fromkeys((fresh,) if kept is None else (kept, fresh)):
                 if self._holds(artifact, *facts) and (facts == fresh or self._is_as_named(artifact)):
                     remove_temporary(written)
@@ -244,7 +244,7 @@ class Objects:
                 facts, lasts = fresh, False
                 self._made.discard(artifact)
                 self._move(written, artifact)
-                before = self._look(artifact)
+                before = self.mark(artifact)
             self._adopted[artifact] = facts
             self._sound[artifact] = before
         return facts, lasts
@@ -343,11 +343,15 @@ class Objects:
 
     def _size(self, artifact: str) -> int | None:
         """Return the size of an object, None if there is none; a link is none."""
-        found = self._look(artifact)
+        found = self.mark(artifact)
         return found.size if found is not None else None
 
-    def _look(self, artifact: str) -> Signature | None:
-        """Return the signature of an object's file, None if there is none; a link is none."""
+    def mark(self, artifact: str) -> Signature | None:
+        """Return what tells whether anything writes to an object, or takes its place; None if it is no file.
+
+        A file that takes its place may have its size, its sealed time and its inode number, if that is free again, but
+        not the time of its last change of status.
+        """
         try:
             return signature_of(os.lstat(self._moved.get(artifact) or self._place(artifact)))
         except (OSError, ObjectError):
@@ -394,7 +398,7 @@ class Objects:
     def is_verified(self, artifact: str) -> bool:
         """Whether this process has written the object, or has compared its bytes, and nothing wrote to it since."""
         taken = self._sound.get(artifact)
-        if taken is None or taken == self._look(artifact):
+        if taken is None or taken == self.mark(artifact):
             return taken is not None
         self._sound.pop(artifact, None)
         self.changes += 1

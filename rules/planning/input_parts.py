@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from compiler.schema import Schema
     from rules.sources.contents import Sources
     from rules.storage.store import Store
+    from rules.storage.stored_artifacts import Marks
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,14 @@ class Inputs:
         first = self.store.files(self.artifacts[name])[0]
         return stored_type(pq.read_schema(first).field(column).type)
 
-    def require_sound(self, name: str, parts: Sequence[InputPart] | None = None) -> None:
+    def require_sound(self, name: str, parts: Sequence[InputPart] | None = None) -> Marks:
         """Raise `UserError` or `DamagedInputError` unless the files of an input, to be read, are those of its digests.
 
-        parts: those whose files matter; by default all.
+        parts: those whose files matter; by default all. Returns marks of those that are in the store.
         """
-        self._require(name, parts, self.store.require_sound)
+        marks = self.store.require_sound(name, self._stored(name, parts))
+        self._require_source(name, parts)
+        return marks
 
     @contextmanager
     def unchanged(self, read: Mapping[str, Sequence[InputPart] | None]) -> Iterator[None]:
@@ -143,30 +146,32 @@ class Inputs:
         Raises as `require_sound` does, if anything wrote to them meanwhile too, whatever came of it: the engine takes
         some damage for fewer rows (a Parquet file without bytes for a table without rows), or for another fault.
         """
-        for name, parts in read.items():
-            self.require_sound(name, parts)
+        marks = {name: self.require_sound(name, parts) for name, parts in read.items()}
+
+        def require_untouched() -> None:
+            for name, parts in read.items():
+                self.store.require_untouched(name, marks[name])
+                self._require_source(name, parts)
+
         try:
             yield
         except (EngineError, UserError):
-            self._require_untouched(read)
+            require_untouched()
             raise
-        self._require_untouched(read)
+        require_untouched()
 
-    def _require_untouched(self, read: Mapping[str, Sequence[InputPart] | None]) -> None:
-        for name, parts in read.items():
-            self._require(name, parts, self.store.require_untouched)
-
-    def _require(
-        self, name: str, parts: Sequence[InputPart] | None, require: Callable[[str, Iterable[str]], None]
-    ) -> None:
-        artifact = self._artifact(name)
+    def _stored(self, name: str, parts: Sequence[InputPart] | None) -> list[str]:
+        """Return the artifacts that hold an input, or parts of it."""
         if parts is not None:
-            stored = [one for part in parts for one in part.artifacts]
-        else:
-            stored = [] if artifact is None else list(artifact.parts or (artifact.artifact,))
-            self.store.know(stored)
-        require(name, stored)
-        if artifact is None:
+            return [one for part in parts for one in part.artifacts]
+        artifact = self._artifact(name)
+        stored = [] if artifact is None else list(artifact.parts or (artifact.artifact,))
+        self.store.know(stored)
+        return stored
+
+    def _require_source(self, name: str, parts: Sequence[InputPart] | None) -> None:
+        """Compare the files of a source, or those of parts of it, if they are read where they lie."""
+        if not self.is_stored(name):
             names = None if parts is None else [one for part in parts for one in part.names]
             self.sources.require_unchanged(name, names)
 

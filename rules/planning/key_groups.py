@@ -35,7 +35,7 @@ class KeyGroups:
         store: Store,
         parts: Sequence[InputPart],
         dtype: Callable[[str], pa.DataType],
-        unchanged: Callable[[Sequence[InputPart]], None],
+        unchanged: Callable[[Sequence[InputPart]], object],
     ) -> None:
         """store: remembers what is found of columns. dtype: of a column.
 

@@ -7,11 +7,12 @@ inputs are settled, so early cutoff needs no step of its own: equal content give
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cache.errors import DamagedInputError, ObjectError
+from cache.errors import DamagedInputError, ObjectError, TouchedInputError
 from cache.records import Artifact
 from graph.plan import Judgement, judge, key_of, product_of
 from graph.schedule import Schedule
@@ -22,6 +23,7 @@ from rules.errors import UserError
 from rules.planning.broken import failed_input
 from rules.running.checks import Candidate, Checked, Checker, refusal
 from rules.running.cores import Cores, unlimited
+from rules.running.damage import unsteady
 from rules.running.durations import expected_seconds
 from rules.running.evidence import Evidence
 from rules.running.limited_work import LimitedWork
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from rules.running.limited_work import Outcome
     from rules.running.query_runner import Runner
 
+_MOST_AGAIN = 5
+"""How often a product is run where its inputs do not stay what was written."""
 _CORRUPT = "its object in the store was corrupt"
 
 
@@ -77,6 +81,8 @@ class Execution:
         self._work = LimitedWork(self._most, self._watch, is_elsewhere=self.session.engine is not LOCAL)
         self._cores = Cores(self._most, self.session.profile.spread_cores)
         self._corrupt: set[str] = set()
+        self._again: Counter[str] = Counter()
+        """How often a product ran in vain, because an input was not, or did not stay, what was written."""
         self._any_failed = False
         self._shared_work = SharedWork(self.store)
         self._while_running = ExitStack()
@@ -298,7 +304,14 @@ class Execution:
             done = outcome()
         except DamagedInputError as error:
             self.observer.say(f"warning: the object of {error.input} is not sound: {error}")
-            self._put_behind(name, error.input)
+            self._again[name] += 1
+            if self._again[name] > _MOST_AGAIN:
+                failure = unsteady(f"the files of its input {error.input}")
+                self._settle(Result(name, "failed", failure.message, error=failure))
+            elif isinstance(error, TouchedInputError):
+                self._schedule.put_back(name)
+            else:
+                self._put_behind(name, error.input)
             return
         except UserError as error:
             self._settle(Result(name, "failed", error.message, error=error))

@@ -26,6 +26,7 @@ from compiler.parts.reading import PARTIALS, PartQuery
 from rules.engine.protocol import EngineError, EngineInput, Executed, PartsRun
 from rules.formats.row_groups import FileRows, UncutError, as_files
 from rules.running.adoption import in_place
+from rules.running.damage import unsteady
 from rules.running.part_batches import Stream, batches, no_rows, run_together
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ T = TypeVar("T")
 U = TypeVar("U")
 Execute = Callable[[PartQuery, Sequence[EngineInput], int, "Path"], Executed]
 """Runs a query, of so many rows, into a file. Raises `EngineError`, OSError and `UserError`."""
+
+
+_ATTEMPTS = 5
+"""How often a rule is run where partial results prove to be damaged."""
 
 
 class _LostError(Exception):
@@ -105,7 +110,7 @@ class PartRuns:
     def run(self, target: Path) -> Executed:
         """Write the product to `target`. Raises what `execute` does, and `ObjectError`."""
         started = time.perf_counter()
-        while True:
+        for _ in range(_ATTEMPTS):
             self._ran, self._made, self._temporary = set(), [], []
             try:
                 executed = self._attempt(target)
@@ -119,6 +124,7 @@ class PartRuns:
             ran = sum(self.work.parts[place].count for place in self._ran)
             counts = PartsRun(self.work.input, self.work.total, ran, partials)
             return replace(executed, seconds=time.perf_counter() - started, parts=counts)
+        raise unsteady(f"partial results of {self.work.input}")
 
     def _attempt(self, target: Path) -> Executed:
         queries = self.work.queries
@@ -329,10 +335,13 @@ class PartRuns:
         """Compare the bytes of partial results before they are read. Raises `_LostError` if any are written to then."""
         for one in partials:
             self._require(one)
+        look = self.store.objects.mark
+        marks = {one.artifact: look(one.artifact) for one in partials} if self.record else {}
         try:
             yield
         finally:
-            if self.record and not all(self.store.objects.is_verified(one.artifact) for one in partials):
+            if any(mark is None or look(artifact) != mark for artifact, mark in marks.items()):
+                self.store.objects.changes += 1
                 raise _LostError
 
     def _require(self, one: _Partial) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from cache.errors import DamagedInputError, ObjectError, StoreError, UnreadableObjectError
+from cache.errors import DamagedInputError, ObjectError, StoreError, TouchedInputError, UnreadableObjectError
 from cache.objects import Objects
 from cache.store_index import StoreIndex
 from rules.errors import FAILED, UserError
@@ -17,10 +17,15 @@ from rules.errors import FAILED, UserError
 if TYPE_CHECKING:
     from cache.records import Artifact, Product
     from cache.remote.action_records import ActionRecord
+    from cache.signatures import Signature
     from compiler.schema import Schema
     from rules.storage.shared_cache import SharedCache
     from rules.storage.shared_report import SharedReport
     from rules.storage.store import Say
+
+
+Marks: TypeAlias = Mapping[str, "Signature | None"]
+"""Artifacts, each with what its object looked like."""
 
 
 @dataclass
@@ -270,25 +275,30 @@ class StoredArtifacts:
             return True
         return all(self.objects.is_as_named(one) for one in artifact.parts or (name,))
 
-    def require_sound(self, name: str, artifacts: Iterable[str]) -> None:
+    def require_sound(self, name: str, artifacts: Iterable[str]) -> Marks:
         """Compare the bytes of objects that hold the table `name`, or parts of it, which are about to be read.
 
-        Raises `DamagedInputError`.
+        Returns what `require_untouched` is to be asked with afterwards. Raises `DamagedInputError`.
         """
+        marks = {}
         for one in artifacts:
+            marks[one] = self.objects.mark(one)
             if self.objects.is_verified(one):
                 continue
             try:
                 self.verify(self._part(one))
             except ObjectError as error:
                 raise DamagedInputError(name, error) from error
+            marks[one] = self.objects.mark(one)
+        return marks
 
-    def require_untouched(self, name: str, artifacts: Iterable[str]) -> None:
-        """Raise `DamagedInputError` if anything wrote to objects since `require_sound`: they may have been read so."""
-        for one in artifacts:
-            if not self.objects.is_verified(one):
+    def require_untouched(self, name: str, marks: Marks) -> None:
+        """Raise `DamagedInputError` or `TouchedInputError` if anything wrote to objects since `require_sound`."""
+        for one, mark in marks.items():
+            if mark is None or self.objects.mark(one) != mark:
+                self.objects.changes += 1
                 self.require_sound(name, [one])
-                raise DamagedInputError(name, ObjectError(f"object {one} was written to while it was read"))
+                raise TouchedInputError(name, ObjectError(f"object {one} was written to while it was read"))
 
     def is_linked(self, artifact: Artifact) -> bool:
         """Whether the links of a table in parts lead to its parts, whatever these hold."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +237,53 @@ def test_a_query_of_a_table_that_is_changed_says_so(tmp_path: Path, while_read: 
     while_read("base", lambda: change(stored(project, *ALL)))
     ran = run(project, "query", "SELECT b.a FROM base AS b", expect=1)
     assert "is damaged" in ran.stderr
+
+
+def test_who_has_read_a_damaged_table_that_is_sound_again_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made(tmp_path)
+    project.sql("second", "SELECT b.a + 1 AS a FROM base AS b")
+    build(project, "-s", "base")
+    place, execute, both = stored(project, *ALL), LocalEngine.execute, threading.Barrier(2, timeout=30)
+    first = True
+
+    def then(self: LocalEngine, job: Any) -> Any:
+        nonlocal first
+        if job.query.inputs[0].name != "base" or not first:
+            return execute(self, job)
+        if both.wait() == 0:
+            emptied(place)
+        both.wait()
+        done = execute(self, job)
+        if both.wait() == 0:  # it is told last, when the table has been made again
+            first = False
+            until = time.monotonic() + 30
+            while time.monotonic() < until and not (place.exists() and place.stat().st_size):
+                time.sleep(0.01)
+        return done
+
+    monkeypatch.setattr(LocalEngine, "execute", then)
+    ran = build(project, "--jobs", "2")
+    assert ran.executed == {"base", "reader", "second"}
+    assert ran.stderr.count("the object of base is not sound") == 2
+    assert values(project) == ALL
+    assert values(project, "second") == [value + 1 for value in ALL]
+
+
+def test_a_store_whose_files_never_stay_as_they_are_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = made(tmp_path)
+    execute = LocalEngine.execute
+
+    def then(self: LocalEngine, job: Any) -> Any:
+        if job.query.inputs[0].name == "base":
+            emptied(stored(project, *ALL))
+        return execute(self, job)
+
+    monkeypatch.setattr(LocalEngine, "execute", then)
+    ran = build(project, *ONE, expect=1)
+    assert "the files of its input base in the store do not stay as they are written" in ran.stdout
+    assert ran.statuses == {"base": "executed", "reader": "failed"}
 
 
 STREAM = """import pyarrow as pa
