@@ -41,20 +41,21 @@ def with_authored_bounds(trees: tuple[exp.Query, exp.Query], meanings: tuple[str
 
 def _spellings(tree: exp.Query, meaning: str) -> dict[Comparison, Comparison]:
     """Return the bounds of a canonical tree, each with the spelling of the author."""
+    bounds = [(node, written) for node in find_all(tree, *_NEIGHBOURS) if (written := _read(node)) is not None]
+    if not bounds:
+        return {}
     try:
         authored = set(_authored(parse(meaning)))
     except SqlError:  # what an earlier version of the compiler read
         authored = set()
     found: dict[Comparison, Comparison] = {}
-    for node in find_all(tree, *_NEIGHBOURS):
-        written = _read(node)
-        if written is not None:
-            other = _neighbour(written)
-            counts = not written[0] and isinstance(_operand(node), exp.Count)  # perhaps a column's name in the meaning
-            is_authored = other in authored or (
-                counts and other is not None and any(one[1:] == other[1:] for one in authored)
-            )
-            found[written] = other if other is not None and is_authored and written not in authored else written
+    for node, written in bounds:
+        other = _neighbour(written)
+        counts = not written[0] and isinstance(_operand(node), exp.Count)  # perhaps a column's name in the meaning
+        is_authored = other in authored or (
+            counts and other is not None and any(one[1:] == other[1:] for one in authored)
+        )
+        found[written] = other if other is not None and is_authored and written not in authored else written
     return found
 
 
