@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from rules.errors import INTERNAL, UserError, UserErrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -170,11 +172,11 @@ def _planned(files: tuple[str, ...], prepared: Prepared, started: float) -> Answ
 
 
 def _edited(prepared: Prepared, changed: Iterable[str]) -> tuple[EditedRule, ...]:
-    files = set(changed)
     session, found = prepared.session, []
+    paths = _rule_paths(session.project.root, {session.rules[name].path for name in prepared.judgements}, set(changed))
     for name, judgement in prepared.judgements.items():
         rule = session.rules[name]
-        if rule.path not in files:
+        if rule.path not in paths:
             continue
         last = prepared.known.products.get(name)
         reaches: str
@@ -188,3 +190,10 @@ def _edited(prepared: Prepared, changed: Iterable[str]) -> tuple[EditedRule, ...
             reaches, sentence = "cosmetic", "the rule means what it meant"
         found.append(EditedRule(name, rule.path, reaches, sentence))
     return tuple(found)
+
+
+def _rule_paths(root: Path, rules: set[str], changed: set[str]) -> set[str]:
+    """Return the paths of rules that changed. changed: paths, perhaps of files to which links lead that rules are."""
+    others = {os.path.realpath(root / path) for path in changed - rules if path.endswith((".sql", ".py"))}
+    led = {path for path in rules if os.path.realpath(root / path) in others} if others else set()
+    return (rules & changed) | led

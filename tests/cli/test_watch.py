@@ -147,7 +147,9 @@ def test_what_lies_elsewhere_is_watched(sample: SampleProject, watch: Callable[.
     (tmp_path / "beside/outer.sql").write_text("SELECT o.id AS other FROM orders AS o")
     assert executed(watching.document(lambda one: bool(executed(one)))) == ["outer"]
     (tmp_path / "one/linked.sql").write_text("SELECT o.id + 1 AS other FROM orders AS o")
-    assert executed(watching.document(lambda one: bool(executed(one)))) == ["linked"]
+    answer = watching.document(lambda one: bool(executed(one)))
+    assert executed(answer) == ["linked"]
+    assert [(one["name"], one["class"]) for one in answer["edits"]] == [("linked", "column")]
     (tmp_path / "new").symlink_to(tmp_path / "two")
     (tmp_path / "new").replace(sample.root / "rules/link")
     assert executed(watching.document(lambda one: bool(executed(one)))) == ["linked"]
