@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from compiler.diff.edit_script import EditScript
 
 T = TypeVar("T")
-Versions: TypeAlias = tuple[str, str, tuple[str, ...]]
+Versions: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
 """The memos of a rule and of the one in a product's last state, which are digests of all that a query's form follows
-from, and the names that the inputs of that one have now."""
+from, and the products that had another name then."""
 _MOST = 5000
 """The number of edits of which a process keeps what it found, before it forgets the older half: some megabytes."""
 
@@ -114,4 +114,4 @@ class Comparer:
 
 
 def _versions(rule: CompiledRule, last: Product, renamed: Mapping[str, str]) -> Versions:
-    return rule.memo, last.memo, tuple(renamed.get(one.name, one.name) for one in last.record.inputs)
+    return rule.memo, last.memo, tuple(sorted(renamed.items()))
