@@ -404,6 +404,10 @@ class Objects:
         self.changes += 1
         return False
 
+    def verified(self, artifact: str) -> Signature | None:
+        """Return the mark of an object as it was when this process wrote it, or last compared its bytes."""
+        return self._sound.get(artifact)
+
     def verify(self, artifact: str, size: int, digest: str) -> None:
         """Read the object and compare its bytes, unless `is_verified`.
 

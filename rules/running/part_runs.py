@@ -335,13 +335,13 @@ class PartRuns:
         """Compare the bytes of partial results before they are read. Raises `_LostError` if any are written to then."""
         for one in partials:
             self._require(one)
-        look = self.store.objects.mark
-        marks = {one.artifact: look(one.artifact) for one in partials} if self.record else {}
+        objects = self.store.objects
+        marks = {one.artifact: objects.verified(one.artifact) for one in partials} if self.record else {}
         try:
             yield
         finally:
-            if any(mark is None or look(artifact) != mark for artifact, mark in marks.items()):
-                self.store.objects.changes += 1
+            if any(mark is None or objects.mark(artifact) != mark for artifact, mark in marks.items()):
+                objects.changes += 1
                 raise _LostError
 
     def _require(self, one: _Partial) -> None:

@@ -282,14 +282,12 @@ class StoredArtifacts:
         """
         marks = {}
         for one in artifacts:
-            marks[one] = self.objects.mark(one)
-            if self.objects.is_verified(one):
-                continue
-            try:
-                self.verify(self._part(one))
-            except ObjectError as error:
-                raise DamagedInputError(name, error) from error
-            marks[one] = self.objects.mark(one)
+            if not self.objects.is_verified(one):
+                try:
+                    self.verify(self._part(one))
+                except ObjectError as error:
+                    raise DamagedInputError(name, error) from error
+            marks[one] = self.objects.verified(one)
         return marks
 
     def require_untouched(self, name: str, marks: Marks) -> None:
