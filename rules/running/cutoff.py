@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cache.bags import bag_of_file, bag_of_files
-from cache.errors import ObjectError
+from cache.bags import bag_of_files
+from cache.errors import DamagedInputError, ObjectError
 from rules.engine.protocol import Executed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cache.keys import Content
     from cache.records import Artifact, Product
@@ -32,10 +32,10 @@ def only_permuted(store: Store, node: Node, last: Product, executed: Executed, w
         return None
     try:
         store.verify(old)
+        return old if bag(store, old, tuple(types)) == written_bag else None
     except ObjectError as error:  # a corrupt object is not worth keeping
         store.say(f"warning: {error}; the new result takes its place")
         return None
-    return old if bag(store, old, tuple(types)) == written_bag else None
 
 
 def may_be_permuted(store: Store, node: Node, last: Product | None, executed: Executed) -> bool:
@@ -91,12 +91,7 @@ def _hold_same_rows(store: Store, now: Artifact, old: Artifact, columns: tuple[s
     for left in (ours - theirs, theirs - ours):
         names = sorted(left.elements())
         store.know(names)
-        for name in left:
-            part = store.artifact(name)
-            if part is None:
-                raise ObjectError(f"object {name}, a part, is missing from the store")
-            store.verify(part)
-        bags.append(bag_of_files([store.objects.path(name) for name in names], columns) if names else "")
+        bags.append(_bag(store, names, columns) if names else "")
     return bags[0] == bags[1]
 
 
@@ -105,7 +100,20 @@ def bag(store: Store, artifact: Artifact, columns: tuple[str, ...]) -> str:
     memo = "\x00".join(columns)
     known = store.index.bag(artifact.artifact, memo)
     if known is None:
-        store.verify(artifact)
-        known = bag_of_file(store.objects.path(artifact.artifact), columns)
+        known = _bag(store, [artifact.artifact], columns)
         store.index.remember_bag(artifact.artifact, memo, known)
     return known
+
+
+def _bag(store: Store, artifacts: Sequence[str], columns: tuple[str, ...]) -> str:
+    """Return the digest of tables of one file each, taken together. Raises `ObjectError`, also if they change then."""
+    paths = [store.objects.path(one) for one in artifacts]
+    try:
+        marks = store.require_sound("", artifacts)
+        try:
+            found = bag_of_files(paths, columns)
+        finally:
+            store.require_untouched("", marks)
+    except DamagedInputError as error:
+        raise ObjectError(str(error)) from error
+    return found
