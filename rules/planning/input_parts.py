@@ -180,7 +180,7 @@ class Inputs:
         return self._artifact(name) is not None
 
     def _is_source(self, name: str) -> bool:
-        return name in self.sources.opened()
+        return self.sources.is_opened(name)
 
     def _artifact(self, name: str) -> Artifact | None:
         """Return what holds an input; None where files of a source do."""

@@ -186,6 +186,10 @@ class Sources:
                 found.append({"source": name, "path": without_secrets(source.path), "columns": listed})
         return found
 
+    def is_opened(self, name: str) -> bool:
+        """Whether this is the name of a source that was opened."""
+        return name in self._tables
+
     def opened(self) -> list[str]:
         """Return the names of the sources that were opened."""
         return sorted(self._tables)
