@@ -100,7 +100,8 @@ def bag(store: Store, artifact: Artifact, columns: tuple[str, ...]) -> str:
     memo = "\x00".join(columns)
     known = store.index.bag(artifact.artifact, memo)
     if known is None:
-        known = _bag(store, [artifact.artifact], columns)
+        store.know(artifact.parts)
+        known = _bag(store, artifact.parts or (artifact.artifact,), columns)
         store.index.remember_bag(artifact.artifact, memo, known)
     return known
 

@@ -126,7 +126,6 @@ class Runner:
         store = self.session.store
         believe_queries = believe or (record and store.index.prover.can_prove)
         name, body = rule.node.name, self.bodies.body(rule, believe=believe_queries)
-        outside = [entry for entry in rule.scans if entry not in self.compiled]
         now, inputs = Inputs(store, sources, artifacts), self._inputs(rule, sources, artifacts)
         streams = rule.rule.streams is not None
         on_cluster = rule.is_on_cluster
@@ -144,8 +143,6 @@ class Runner:
             callable_function(self.session.python, self.session.functions[name], faults, self.stop)
             for name in self.called(rule)
         )
-        for entry in outside:
-            sources.require_unchanged(entry)
         work = None
         if (declared or not streams) and not on_cluster:
             work = part_work(rule, self.bodies, self.session, sources, artifacts, believe=believe_queries)
