@@ -408,6 +408,12 @@ class Objects:
         """Return the mark of an object as it was when this process wrote it, or last compared its bytes."""
         return self._sound.get(artifact)
 
+    def touched(self, marks: Mapping[str, Signature | None]) -> list[str]:
+        """Return the objects that something wrote to, or took the place of, since they were `verified`."""
+        found = [artifact for artifact, taken in marks.items() if taken is None or self.mark(artifact) != taken]
+        self.changes += len(found)
+        return found
+
     def verify(self, artifact: str, size: int, digest: str) -> None:
         """Read the object and compare its bytes, unless `is_verified`.
 

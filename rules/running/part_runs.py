@@ -340,8 +340,7 @@ class PartRuns:
         try:
             yield
         finally:
-            if any(mark is None or objects.mark(artifact) != mark for artifact, mark in marks.items()):
-                objects.changes += 1
+            if objects.touched(marks):
                 raise _LostError
 
     def _require(self, one: _Partial) -> None:

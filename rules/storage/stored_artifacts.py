@@ -292,11 +292,9 @@ class StoredArtifacts:
 
     def require_untouched(self, name: str, marks: Marks) -> None:
         """Raise `DamagedInputError` or `TouchedInputError` if anything wrote to objects since `require_sound`."""
-        for one, mark in marks.items():
-            if mark is None or self.objects.mark(one) != mark:
-                self.objects.changes += 1
-                self.require_sound(name, [one])
-                raise TouchedInputError(name, ObjectError(f"object {one} was written to while it was read"))
+        for one in self.objects.touched(marks):
+            self.require_sound(name, [one])
+            raise TouchedInputError(name, ObjectError(f"object {one} was written to while it was read"))
 
     def is_linked(self, artifact: Artifact) -> bool:
         """Whether the links of a table in parts lead to its parts, whatever these hold."""

@@ -169,7 +169,7 @@ def test_a_file_whose_findings_are_ignored_by_its_name_keeps_it(tmp_path: Path) 
 
 
 def cases(name: str) -> list[tuple[str, str]]:
-    """Return a text, in which | stands before the name at the cursor, and what follows from naming it `n`, of each."""
+    """Return the cases of a file: a text with | before the name to change, and the outcome of calling it `n`."""
     lines = (FIXTURES / name).read_text(encoding="utf-8").splitlines()
     lines = [line for line in lines if line and not line.startswith("--")]
     return list(zip(lines[::2], lines[1::2], strict=True))
